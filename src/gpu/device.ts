@@ -1,0 +1,204 @@
+import { DeviceLostError, GpuError, NoGpuError, OutOfMemoryError } from '../errors.ts';
+import { openAdapter } from './adapter.ts';
+import type { AdapterDescription, OpenedAdapter } from './adapter.ts';
+import { Kernel } from './kernel.ts';
+import type { Constants, KernelSource } from './kernel.ts';
+import { Pool } from './pool.ts';
+import { Tensor } from './tensor.ts';
+import { waitSleeping } from './wait.ts';
+
+export interface GpuOptions {
+  /** Part of the name of the adapter to use; the best one where it is left out. */
+  adapter?: string;
+  /** Longest time to wait for one answer of the GPU, in seconds. */
+  timeout?: number;
+  /** Dawn's bounds checks on every access, besides the kernels' own. Default on. */
+  robustness?: boolean;
+  warn?: (message: string) => void;
+}
+
+/** Limits asked of the adapter as high as it has them: a model's largest matrix decides what is needed. */
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxTextureDimension2D',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+] as const;
+
+/** Optional features that some rungs of the kernel ladder use. */
+const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
+
+/**
+ * One device. Every piece of work runs inside error scopes; an error that no scope caught fails the next wait. Dispose it, and
+ * the process can end.
+ */
+export class Gpu implements AsyncDisposable {
+  readonly device: GPUDevice;
+  readonly description: AdapterDescription;
+  readonly reason: string;
+  readonly pool: Pool;
+  /** Lanes of a subgroup where the adapter has one size only; 0 where it has none or several. */
+  readonly subgroupSize: number;
+  readonly #opened: OpenedAdapter;
+  readonly #timeout: number;
+  readonly #kernels = new Map<string, Kernel>();
+  readonly #failed: Promise<never>;
+  #fail: (error: Error) => void = () => {};
+  #failure: Error | undefined;
+  #disposed = false;
+
+  private constructor(opened: OpenedAdapter, device: GPUDevice, timeout: number) {
+    this.#opened = opened;
+    this.device = device;
+    this.description = opened.description;
+    this.reason = opened.reason;
+    this.#timeout = timeout;
+    this.pool = new Pool(device);
+    const { subgroupMinSize = 0, subgroupMaxSize = 0 } = opened.adapter.info as { subgroupMinSize?: number; subgroupMaxSize?: number };
+    this.subgroupSize = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMaxSize : 0;
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = (error) => {
+        this.#failure ??= error;
+        reject(this.#failure);
+      };
+    });
+    this.#failed.catch(() => {});
+    device.addEventListener('uncapturederror', (event) => this.#fail(translate((event as GPUUncapturedErrorEvent).error, 'outside a run')));
+    void device.lost.then(({ message }) => {
+      this.#fail(
+        this.#disposed
+          ? new GpuError('the device was disposed while work was in flight: let what runs finish before disposing the model')
+          : new DeviceLostError(`the GPU was lost: ${this.description.name}${message ? ` (${firstLine(message)})` : ''}`),
+      );
+    });
+  }
+
+  /**
+   * Opens the best adapter, or the one named, and a device of it.
+   * @throws NoGpuError where there is none, or it refuses a device.
+   */
+  static async open(options: GpuOptions = {}): Promise<Gpu> {
+    const opened = await openAdapter({
+      ...(options.adapter === undefined ? {} : { name: options.adapter }),
+      ...(options.warn === undefined ? {} : { warn: options.warn }),
+      ...(options.robustness === undefined ? {} : { robustness: options.robustness }),
+    });
+    const { adapter } = opened;
+    const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
+    const requiredFeatures = FEATURES.filter((feature) => adapter.features.has(feature));
+    try {
+      const device = await adapter.requestDevice({ label: 'layer8', requiredLimits, requiredFeatures });
+      return new Gpu(opened, device, (options.timeout ?? 0) * 1000);
+    } catch (cause) {
+      opened.release();
+      throw new NoGpuError(`the adapter gives no device: ${opened.description.name}: ${firstLine(String(cause))}`, {
+        hint: 'Update its driver, or choose another with --adapter (`layer8 doctor` lists them).',
+        cause,
+      });
+    }
+  }
+
+  /** The kernel's pipeline on this device, compiled once for each set of constants. Compiling starts now and goes on beside other work. */
+  kernel(source: KernelSource, constants: Constants = {}): Kernel {
+    const key = `${source.name} ${JSON.stringify(constants)}`;
+    const known = this.#kernels.get(key);
+    if (known?.code === source.code) return known;
+    const kernel = new Kernel(this.device, source, constants);
+    this.#kernels.set(key, kernel);
+    return kernel;
+  }
+
+  /** A tensor with memory of its own, for weights: `write` it, and `free` it or dispose the device. */
+  allocate(tensor: Tensor): Tensor {
+    tensor.resource = this.pool.create(tensor);
+    return tensor;
+  }
+
+  /**
+   * Runs `work` inside error scopes.
+   * @throws OutOfMemoryError, DeviceLostError, GpuError with `what` in the message.
+   */
+  async guard<T>(what: string, work: () => T | Promise<T>): Promise<T> {
+    this.check();
+    const { device } = this;
+    for (const filter of ['validation', 'internal', 'out-of-memory'] as const) device.pushErrorScope(filter);
+    let result: T | Promise<T>;
+    let errors: Promise<(GPUError | null)[]>;
+    try {
+      // Scopes close as soon as `work` has returned, so that work which runs beside this one is not caught by them.
+      result = work();
+    } finally {
+      errors = Promise.all([device.popErrorScope(), device.popErrorScope(), device.popErrorScope()]);
+      errors.catch(() => {});
+    }
+    const settled = Promise.resolve(result);
+    settled.catch(() => {});
+    const found = (await this.wait(errors)).find((error) => error !== null);
+    if (found) throw translate(found, what);
+    return this.wait(settled);
+  }
+
+  /**
+   * Waits for an answer of the GPU: not past the device's loss, an uncaptured error, or the time limit.
+   * @throws DeviceLostError, GpuError
+   */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    this.check();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const races: Promise<T>[] = [promise, this.#failed];
+    if (this.#timeout > 0) {
+      races.push(
+        new Promise((_, reject) => {
+          timer = setTimeout(
+            () => reject(new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, { hint: 'Raise --timeout, or choose another adapter with --adapter.' })),
+            this.#timeout,
+          );
+        }),
+      );
+    }
+    try {
+      const race = Promise.race(races);
+      return await (this.description.software && typeof process !== 'undefined' ? waitSleeping(race) : race);
+    } catch (error) {
+      // A mapping rejects before the loss is reported: the loss is the reason, so give it a turn to arrive.
+      if (error instanceof DOMException) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        this.check();
+        throw new DeviceLostError(`the GPU gave no result: ${this.description.name}: ${firstLine(error.message)}`, { cause: error });
+      }
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** @throws what made this device unusable, where something did. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Frees all memory, ends the device, and forgets the adapter. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.pool.destroy();
+    this.device.destroy();
+    await this.device.lost;
+    this.#opened.release();
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
+}
+
+function translate(error: GPUError, what: string): GpuError {
+  const message = firstLine(error.message);
+  if (error.constructor.name === 'GPUOutOfMemoryError') {
+    return new OutOfMemoryError(`the GPU's memory does not suffice: ${what}: ${message}`, { hint: 'A shorter text or a smaller batch needs less.', cause: error });
+  }
+  return new GpuError(`the GPU refused the work, which is a bug in layer8: ${what}: ${message}`, { hint: 'Please report it with the output of `layer8 doctor`.', cause: error });
+}

@@ -1,0 +1,60 @@
+/** How the numbers of a tensor are stored. `f16` and `bf16` are weights as they lie in their file, two numbers a word. */
+export type ElementType = 'f32' | 'f16' | 'bf16' | 'u32';
+
+/** Where a tensor lies: a storage buffer, row-major, or a texture whose row is a row of the tensor, four (f32) or eight (f16) numbers a texel. */
+export type Storage = 'buffer' | 'texture';
+
+const BYTES: Record<ElementType, number> = { f32: 4, f16: 2, bf16: 2, u32: 4 };
+
+/**
+ * An array of numbers on the GPU. A recording makes tensors that have no memory yet: it is found when the whole list of
+ * dispatches is known, so two tensors that are never alive together share theirs. Weights and tables have theirs from the start.
+ */
+export class Tensor {
+  readonly label: string;
+  readonly shape: readonly number[];
+  readonly element: ElementType;
+  readonly storage: Storage;
+  /** The memory; undefined until the recording that owns this tensor is submitted. */
+  resource: GPUBuffer | GPUTexture | undefined;
+
+  constructor(label: string, shape: readonly number[], options: { element?: ElementType; storage?: Storage } = {}) {
+    this.label = label;
+    this.shape = shape;
+    this.element = options.element ?? 'f32';
+    this.storage = options.storage ?? 'buffer';
+    this.resource = undefined;
+  }
+
+  /** How many numbers. */
+  get length(): number {
+    return this.shape.reduce((product, extent) => product * extent, 1);
+  }
+
+  /** Bytes of the numbers themselves, rounded up to a whole 32-bit word. */
+  get byteLength(): number {
+    return Math.ceil((this.length * BYTES[this.element]) / 4) * 4;
+  }
+
+  /** Numbers in the last dimension: the width of a row. */
+  get columns(): number {
+    return this.shape.at(-1) ?? 1;
+  }
+
+  /** Rows: all dimensions but the last. */
+  get rows(): number {
+    return this.columns === 0 ? 0 : this.length / this.columns;
+  }
+
+  /** Texels a row takes: 16 bytes each. */
+  get texels(): number {
+    return Math.ceil((this.columns * BYTES[this.element]) / 16);
+  }
+
+  /** What a bind group takes. */
+  binding(): GPUBindingResource {
+    const resource = this.resource;
+    if (resource === undefined) throw new Error(`tensor ${this.label} has no memory yet`);
+    return 'createView' in resource ? resource.createView() : { buffer: resource };
+  }
+}

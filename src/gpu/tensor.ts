@@ -4,6 +4,12 @@ export type ElementType = 'f32' | 'f16' | 'bf16' | 'u32';
 /** Where a tensor lies: a storage buffer, row-major, or a texture whose row is a row of the tensor, four (f32) or eight (f16) numbers a texel. */
 export type Storage = 'buffer' | 'texture';
 
+export interface TensorOptions {
+  readonly element?: ElementType;
+  readonly storage?: Storage;
+  readonly part?: { readonly of: Tensor; readonly row: number };
+}
+
 const BYTES: Record<ElementType, number> = { f32: 4, f16: 2, bf16: 2, u32: 4 };
 
 /**
@@ -15,14 +21,17 @@ export class Tensor {
   readonly shape: readonly number[];
   readonly element: ElementType;
   readonly storage: Storage;
+  /** The tensor this one is a run of rows of, and the first of them; undefined for a tensor with memory of its own. */
+  readonly part: { readonly of: Tensor; readonly row: number } | undefined;
   /** The memory; undefined until the recording that owns this tensor is submitted. */
   resource: GPUBuffer | GPUTexture | undefined;
 
-  constructor(label: string, shape: readonly number[], options: { element?: ElementType; storage?: Storage } = {}) {
+  constructor(label: string, shape: readonly number[], options: TensorOptions = {}) {
     this.label = label;
     this.shape = shape;
     this.element = options.element ?? 'f32';
     this.storage = options.storage ?? 'buffer';
+    this.part = options.part;
     this.resource = undefined;
   }
 

@@ -74,14 +74,11 @@ export function adaptersNamed<T extends AdapterDescription>(name: string, adapte
 }
 
 /** The error for a name that no adapter has. */
-export function noSuchAdapter(name: string, adapters: AdapterDescription[]): NoGpuError {
-  const list = adapters.map((a) => `${a.name} [${a.kind}]`).join('; ');
-  return new NoGpuError(
-    `no adapter is called "${name}": ${list === '' ? 'there is none at all' : `there is ${list}`}`,
-    {
-      hint: 'Give --adapter a part of one of these names, or leave it out for the best one.',
-    },
-  );
+export function noSuchAdapter(name: string, adapters: AdapterDescription[], refusals: string[] = []): NoGpuError {
+  const list = adapters.map((adapter) => `${adapter.name} [${adapter.kind}]`);
+  return new NoGpuError([`no adapter is called "${name}": there is ${list.join(' and ')}`, ...refusals].join('; '), {
+    hint: 'Give --adapter a part of such a name, or leave it out for the best one.',
+  });
 }
 
 /** WebGPU as the browser (or Deno) has it. */

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { getActiveResourcesInfo, platform, stderr } from 'node:process';
 import { isMainThread } from 'node:worker_threads';
+import { GpuError } from '../errors.ts';
 
 const STDERR = 2;
 
@@ -40,8 +41,7 @@ function replaceStderr(source: number): void {
   closeSync(STDERR);
   const opened = openSync(`/proc/self/fd/${source}`, 'a');
   closeSync(source);
-  if (opened !== STDERR)
-    throw new Error(`file descriptor ${STDERR} was taken while it was replaced, by another thread`);
+  if (opened !== STDERR) throw new GpuError('another thread took the number of stderr while it was replaced');
 }
 
 /**

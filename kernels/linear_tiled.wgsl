@@ -1,0 +1,77 @@
+// linear_tiled: a dense layer, 4 × 4 outputs an invocation: every number it loads is used four times
+//
+// Maths     y[s, n] = Σ_k x[s, k] · W[n, k] + b[n]
+// Shapes    x [S, K], W [N, K] stored as ELEMENT says (PyTorch's layout: a row of W makes one output), b [N], y [S, N]
+// Dispatch  one invocation 4 rows × 4 outputs; workgroups of 8 × 8, 32 rows × 32 outputs, grid [⌈N / 32⌉, ⌈S / 32⌉]
+// Method    Register blocking (Volkov & Demmel 2008): four vec4 of x against the 4 × 4 matrix of four vec4 of W, so four
+//           products are summed before they meet the accumulator. No shared memory and no barrier, which cost more than they
+//           bring where the "GPU" is a processor. Rows and outputs past the end repeat the last one and are not stored.
+//           An output's sum has the same order whatever S is.
+// Limits    K a multiple of 4. S · K, N · K and S · N below 2³².
+// Twin      test/twins/linear.ts
+
+override ELEMENT: u32 = 0u; // how W is stored: 0 float32, 1 float16, 2 bfloat16; the latter two a word, the low half first
+
+struct Size {
+  S: u32, // rows: tokens of all sequences
+  N: u32, // outputs of a row
+  K: u32, // inputs of a row
+}
+
+@group(0) @binding(0) var<uniform> size: Size;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> W: array<vec2u>;
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+// Four float16 widened exactly. Built from their bits: unpack2x16float may flush denormals, and float16 weights have many.
+fn widen_half(bits: vec4u) -> vec4f {
+  let magnitude = bits & vec4u(0x7fffu);
+  let normal = bitcast<vec4f>((magnitude << vec4u(13u)) + vec4u(112u << 23u)); // the exponent's bias goes from 15 to 127
+  let denormal = vec4f(magnitude) * 0x1p-24;
+  let widened = select(normal, denormal, magnitude < vec4u(0x400u));
+  let not_finite = vec4u(0x7f800000u) | (magnitude << vec4u(13u));
+  let sign = (bits & vec4u(0x8000u)) << vec4u(16u);
+  return bitcast<vec4f>(sign | select(bitcast<vec4u>(widened), not_finite, magnitude >= vec4u(0x7c00u)));
+}
+
+// Weights 4q … 4q + 3, counted through the whole matrix.
+fn weights_at(q: u32) -> vec4f {
+  if (ELEMENT == 0u) { return bitcast<vec4f>(vec4u(W[2u * q], W[2u * q + 1u])); }
+  let pairs = W[q];
+  let halves = vec4u(pairs.x & 0xffffu, pairs.x >> 16u, pairs.y & 0xffffu, pairs.y >> 16u);
+  if (ELEMENT == 1u) { return widen_half(halves); }
+  return bitcast<vec4f>(halves << vec4u(16u));
+}
+
+fn store(s: u32, n: u32, sum: vec4f) {
+  if (s >= size.S) { return; }
+  for (var j = 0u; j < 4u && n + j < size.N; j++) { y[s * size.N + n + j] = sum[j] + b[n + j]; }
+}
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = 4u * id.x;
+  let s = 4u * id.y;
+  if (n >= size.N || s >= size.S) { return; }
+
+  let quads = size.K / 4u; // vec4 in a row
+  let row = min(vec4u(s) + vec4u(0u, 1u, 2u, 3u), vec4u(size.S - 1u)) * quads;
+  let output = min(vec4u(n) + vec4u(0u, 1u, 2u, 3u), vec4u(size.N - 1u)) * quads;
+
+  var sum0 = vec4f();
+  var sum1 = vec4f();
+  var sum2 = vec4f();
+  var sum3 = vec4f();
+  for (var q = 0u; q < quads; q++) {
+    let w = mat4x4f(weights_at(output.x + q), weights_at(output.y + q), weights_at(output.z + q), weights_at(output.w + q));
+    sum0 += x[row.x + q] * w;
+    sum1 += x[row.y + q] * w;
+    sum2 += x[row.z + q] * w;
+    sum3 += x[row.w + q] * w;
+  }
+  store(s, n, sum0);
+  store(s + 1u, n, sum1);
+  store(s + 2u, n, sum2);
+  store(s + 3u, n, sum3);
+}

@@ -6,6 +6,7 @@ import type { ByteSource } from './source.ts';
 /** The index of a checkpoint of several files, as Hugging Face writes it. */
 export const INDEX_FILE = 'model.safetensors.index.json';
 const MAX_INDEX_BYTES = 100_000_000;
+const EMBEDDINGS = 'the embeddings';
 
 /**
  * Reads an index: which file holds which tensor.
@@ -47,7 +48,7 @@ export function missingShard(
   const held = [...shards].filter(([, shard]) => shard === file).map(([tensor]) => tensor);
   const { layers, others, text } = contents(held);
   const first = layers[0] ?? 0;
-  const embeddings = others.some((group) => group.endsWith('embeddings'));
+  const embeddings = others.includes(EMBEDDINGS);
   const without =
     first > 0 && !embeddings ? ` A run that halts at layer ${first} or below does not need it: --layer ${first}.` : '';
   return new ModelError(
@@ -62,7 +63,7 @@ function contents(tensors: readonly string[]): { layers: number[]; others: strin
   const others = new Set<string>();
   for (const tensor of tensors) {
     const layer = /(?:^|\.)encoder\.layer\.(\d+)\./.exec(tensor)?.[1];
-    if (layer === undefined) others.add(tensor.split('.', 2).join('.'));
+    if (layer === undefined) others.add(partOf(tensor));
     else layers.add(Number(layer));
   }
   const sorted = [...layers].sort((a, b) => a - b);
@@ -70,6 +71,13 @@ function contents(tensors: readonly string[]): { layers: number[]; others: strin
   if (sorted.length > 0) parts.unshift(`encoder layer${sorted.length > 1 ? 's' : ''} ${ranges(sorted)}`);
   const text = parts.length > 1 ? `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}` : (parts[0] ?? 'nothing');
   return { layers: sorted, others: parts, text };
+}
+
+function partOf(tensor: string): string {
+  if (/^(?:bert\.)?embeddings\./.test(tensor)) return EMBEDDINGS;
+  if (/^(?:bert\.)?pooler\./.test(tensor)) return 'the pooler';
+  if (tensor.startsWith('cls.predictions.')) return 'the masked-language-model head';
+  return tensor.split('.', 2).join('.');
 }
 
 /** [0, 1, 2, 5] as "0–2, 5". */

@@ -46,6 +46,9 @@ export class DeviceLostError extends GpuError {}
 /** The GPU's memory does not suffice. A smaller batch may. */
 export class OutOfMemoryError extends GpuError {}
 
+/** A kernel that this driver does not compile. Another rung of the ladder may do. */
+export class CompileError extends GpuError {}
+
 /** Network and disk. */
 export class IoError extends Layer8Error {
   readonly exitCode = 7;

@@ -27,7 +27,8 @@ export function pack(sequences: readonly TokenSequence[]): Batch {
   const places: { start: number; length: number }[] = [];
   let start = 0;
   for (const { ids, typeIds } of sequences) {
-    for (let i = 0; i < ids.length; i++) table.set([ids[i] ?? 0, typeIds?.[i] ?? 0, start, ids.length], (start + i) * 4);
+    for (let i = 0; i < ids.length; i++)
+      table.set([ids[i] ?? 0, typeIds?.[i] ?? 0, start, ids.length], (start + i) * 4);
     places.push({ start, length: ids.length });
     start += ids.length;
   }

@@ -95,7 +95,11 @@ export class PlainOperations implements Operations<Tensor> {
     const { rows: S, longest } = batch;
     const scores = this.#recording.tensor('scores', [A, S, longest]);
     const kernel = this.#kernel(this.#sources.attentionScores);
-    this.#recording.dispatch(kernel, { query, key, rows: this.#table(batch), scores }, { S, H, A, D, longest }, [groups(longest), S, A]);
+    this.#recording.dispatch(kernel, { query, key, rows: this.#table(batch), scores }, { S, H, A, D, longest }, [
+      groups(longest),
+      S,
+      A,
+    ]);
     return scores;
   }
 
@@ -104,7 +108,10 @@ export class PlainOperations implements Operations<Tensor> {
     const { rows: S, longest } = batch;
     const probabilities = this.#recording.tensor('probabilities', [A, S, longest]);
     const kernel = this.#kernel(this.#sources.softmax);
-    this.#recording.dispatch(kernel, { scores, rows: this.#table(batch), probabilities }, { S, A, longest }, [groups(S), A]);
+    this.#recording.dispatch(kernel, { scores, rows: this.#table(batch), probabilities }, { S, A, longest }, [
+      groups(S),
+      A,
+    ]);
     return probabilities;
   }
 
@@ -113,7 +120,12 @@ export class PlainOperations implements Operations<Tensor> {
     const { rows: S, longest } = batch;
     const context = this.#recording.tensor('context', [S, H]);
     const kernel = this.#kernel(this.#sources.attentionContext);
-    this.#recording.dispatch(kernel, { probabilities, value, rows: this.#table(batch), context }, { S, H, A, D, longest }, [groups(H), S]);
+    this.#recording.dispatch(
+      kernel,
+      { probabilities, value, rows: this.#table(batch), context },
+      { S, H, A, D, longest },
+      [groups(H), S],
+    );
     return context;
   }
 

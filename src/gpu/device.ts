@@ -57,7 +57,10 @@ export class Gpu implements AsyncDisposable {
     this.reason = opened.reason;
     this.#timeout = timeout;
     this.pool = new Pool(device);
-    const { subgroupMinSize = 0, subgroupMaxSize = 0 } = opened.adapter.info as { subgroupMinSize?: number; subgroupMaxSize?: number };
+    const { subgroupMinSize = 0, subgroupMaxSize = 0 } = opened.adapter.info as {
+      subgroupMinSize?: number;
+      subgroupMaxSize?: number;
+    };
     this.subgroupSize = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMaxSize : 0;
     this.#failed = new Promise((_, reject) => {
       this.#fail = (error) => {
@@ -66,12 +69,18 @@ export class Gpu implements AsyncDisposable {
       };
     });
     this.#failed.catch(() => {});
-    device.addEventListener('uncapturederror', (event) => this.#fail(translate((event as GPUUncapturedErrorEvent).error, 'outside a run')));
+    device.addEventListener('uncapturederror', (event) =>
+      this.#fail(translate((event as GPUUncapturedErrorEvent).error, 'uploading the weights')),
+    );
     void device.lost.then(({ message }) => {
       this.#fail(
         this.#disposed
-          ? new GpuError('the device was disposed while work was in flight: let what runs finish before disposing the model')
-          : new DeviceLostError(`the GPU was lost: ${this.description.name}${message ? ` (${firstLine(message)})` : ''}`),
+          ? new GpuError(
+              'the device was disposed while work was in flight: let what runs finish before disposing the model',
+            )
+          : new DeviceLostError(
+              `the GPU was lost: ${this.description.name}${message ? ` (${firstLine(message)})` : ''}`,
+            ),
       );
     });
   }
@@ -153,7 +162,12 @@ export class Gpu implements AsyncDisposable {
       races.push(
         new Promise((_, reject) => {
           timer = setTimeout(
-            () => reject(new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, { hint: 'Raise --timeout, or choose another adapter with --adapter.' })),
+            () =>
+              reject(
+                new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, {
+                  hint: 'Raise --timeout, or choose another adapter with --adapter.',
+                }),
+              ),
             this.#timeout,
           );
         }),
@@ -167,7 +181,9 @@ export class Gpu implements AsyncDisposable {
       if (error instanceof DOMException) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         this.check();
-        throw new DeviceLostError(`the GPU gave no result: ${this.description.name}: ${firstLine(error.message)}`, { cause: error });
+        throw new DeviceLostError(`the GPU gave no result: ${this.description.name}: ${firstLine(error.message)}`, {
+          cause: error,
+        });
       }
       throw error;
     } finally {
@@ -198,7 +214,13 @@ function firstLine(text: string): string {
 function translate(error: GPUError, what: string): GpuError {
   const message = firstLine(error.message);
   if (error.constructor.name === 'GPUOutOfMemoryError') {
-    return new OutOfMemoryError(`the GPU's memory does not suffice: ${what}: ${message}`, { hint: 'A shorter text or a smaller batch needs less.', cause: error });
+    return new OutOfMemoryError(`the GPU's memory does not suffice: ${what}: ${message}`, {
+      hint: 'A shorter text or a smaller batch needs less.',
+      cause: error,
+    });
   }
-  return new GpuError(`the GPU refused the work, which is a bug in layer8: ${what}: ${message}`, { hint: 'Please report it with the output of `layer8 doctor`.', cause: error });
+  return new GpuError(`the GPU refused the work, which is a bug in layer8: ${what}: ${message}`, {
+    hint: 'Please report it with the output of `layer8 doctor`.',
+    cause: error,
+  });
 }

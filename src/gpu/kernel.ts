@@ -88,7 +88,8 @@ export class Kernel {
       else view.setUint32(offset + 4 * index, value, true);
     }
     for (const name of Object.keys(numbers)) {
-      if (!this.fields.some((field) => field.name === name)) throw new Error(`kernel ${this.name} has no number ${name}`);
+      if (!this.fields.some((field) => field.name === name))
+        throw new Error(`kernel ${this.name} has no number ${name}`);
     }
   }
 }
@@ -96,7 +97,10 @@ export class Kernel {
 function structFields(text: string, type: string): Field[] {
   const body = new RegExp(`struct\\s+${type}\\s*\\{([^}]*)\\}`).exec(text)?.[1];
   if (body === undefined) throw new Error(`no struct ${type} in the kernel`);
-  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map(([, name = '', kind]) => ({ name, float: kind === 'f32' }));
+  return [...body.matchAll(/(\w+)\s*:\s*(u32|i32|f32)/g)].map(([, name = '', kind]) => ({
+    name,
+    float: kind === 'f32',
+  }));
 }
 
 function layoutEntry({ binding, declaration }: Operand): GPUBindGroupLayoutEntry {
@@ -106,7 +110,8 @@ function layoutEntry({ binding, declaration }: Operand): GPUBindGroupLayoutEntry
   }
   const storageTexture = /^texture_storage_2d<\s*(\w+)\s*,\s*(\w+)\s*>/.exec(declaration);
   if (storageTexture) {
-    const access = storageTexture[2] === 'read' ? 'read-only' : storageTexture[2] === 'write' ? 'write-only' : 'read-write';
+    const access =
+      storageTexture[2] === 'read' ? 'read-only' : storageTexture[2] === 'write' ? 'write-only' : 'read-write';
     return { ...entry, storageTexture: { format: storageTexture[1] as GPUTextureFormat, access } };
   }
   return { ...entry, texture: { sampleType: declaration.includes('u32') ? 'uint' : 'unfilterable-float' } };

@@ -14,7 +14,8 @@ export class Pool {
 
   /** Memory for `tensor` that only it uses. */
   create(tensor: Tensor): Resource {
-    const resource = tensor.storage === 'texture' ? this.#texture(tensor) : this.#buffer(tensor.label, tensor.byteLength);
+    const resource =
+      tensor.storage === 'texture' ? this.#texture(tensor) : this.#buffer(tensor.label, tensor.byteLength);
     this.#all.add(resource);
     return resource;
   }
@@ -57,9 +58,17 @@ export class Pool {
 
   #texture(tensor: Tensor): GPUTexture {
     const usage =
-      GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST;
+      GPUTextureUsage.TEXTURE_BINDING |
+      GPUTextureUsage.STORAGE_BINDING |
+      GPUTextureUsage.COPY_SRC |
+      GPUTextureUsage.COPY_DST;
     const format = tensor.element === 'f32' ? 'rgba32float' : 'rgba32uint';
-    return this.#device.createTexture({ label: tensor.label, size: [tensor.texels, Math.max(1, tensor.rows)], format, usage });
+    return this.#device.createTexture({
+      label: tensor.label,
+      size: [tensor.texels, Math.max(1, tensor.rows)],
+      format,
+      usage,
+    });
   }
 }
 
@@ -78,5 +87,9 @@ function fits(resource: Resource, tensor: Tensor): boolean {
       resource.height <= 2 * tensor.rows
     );
   }
-  return tensor.storage === 'buffer' && resource.size >= tensor.byteLength && resource.size <= Math.max(64, 2 * tensor.byteLength);
+  return (
+    tensor.storage === 'buffer' &&
+    resource.size >= tensor.byteLength &&
+    resource.size <= Math.max(64, 2 * tensor.byteLength)
+  );
 }

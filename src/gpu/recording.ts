@@ -1,4 +1,4 @@
-import { GpuError } from '../errors.ts';
+import { CompileError } from '../errors.ts';
 import type { Gpu } from './device.ts';
 import type { Kernel } from './kernel.ts';
 import { Tensor } from './tensor.ts';
@@ -46,11 +46,18 @@ export class Recording {
    * Writes down one dispatch: tensors by the kernel's operand names, numbers by the fields of its uniform.
    * A grid that is 0 in one dimension runs nothing.
    */
-  dispatch(kernel: Kernel, operands: Record<string, Tensor>, numbers: Record<string, number>, grid: readonly [number, number?, number?]): void {
+  dispatch(
+    kernel: Kernel,
+    operands: Record<string, Tensor>,
+    numbers: Record<string, number>,
+    grid: readonly [number, number?, number?],
+  ): void {
     const [x, y = 1, z = 1] = grid;
     const names = Object.keys(operands);
     if (names.length !== kernel.operands.size || names.some((name) => !kernel.operands.has(name))) {
-      throw new Error(`kernel ${kernel.name} takes ${[...kernel.operands.keys()].join(', ')}; given ${names.join(', ')}`);
+      throw new Error(
+        `kernel ${kernel.name} takes ${[...kernel.operands.keys()].join(', ')}; given ${names.join(', ')}`,
+      );
     }
     if (x * y * z > 0) this.#steps.push({ kernel, operands, numbers, grid: [x, y, z] });
   }
@@ -92,7 +99,11 @@ export class Recording {
           return [];
         }
         const places = placesOf(reads);
-        const staging = device.createBuffer({ label: 'readback', size: places.bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+        const staging = device.createBuffer({
+          label: 'readback',
+          size: places.bytes,
+          usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+        });
         own.push(staging);
         for (const [index, tensor] of reads.entries()) copyOut(encoder, tensor, staging, places.at[index] as number);
         device.queue.submit([encoder.finish()]);
@@ -111,10 +122,13 @@ export class Recording {
     const compiling = this.#steps.map(({ kernel }) =>
       kernel.pipeline.catch((cause: unknown) => {
         this.#gpu.check();
-        throw new GpuError(`a kernel does not compile on this driver: ${kernel.name} on ${this.#gpu.description.name}`, {
-          hint: 'Try --kernels plain, or another adapter with --adapter.',
-          cause,
-        });
+        throw new CompileError(
+          `a kernel does not compile on this driver: ${kernel.name} on ${this.#gpu.description.name}`,
+          {
+            hint: 'Try --kernels plain, or another adapter with --adapter.',
+            cause,
+          },
+        );
       }),
     );
     return this.#gpu.wait(Promise.all(compiling));
@@ -140,11 +154,13 @@ export class Recording {
     for (const [index, { operands }] of this.#steps.entries()) {
       for (const tensor of Object.values(operands)) give(tensor);
       for (const tensor of new Set(Object.values(operands))) {
-        if (this.#owned.has(tensor) && lastUse.get(tensor) === index) idle.push(tensor.resource as GPUBuffer | GPUTexture);
+        if (this.#owned.has(tensor) && lastUse.get(tensor) === index)
+          idle.push(tensor.resource as GPUBuffer | GPUTexture);
       }
     }
     for (const resource of idle) pool.release(resource);
-    for (const tensor of this.#owned) if (tensor.resource && lastUse.get(tensor) === Infinity) borrowed.push(tensor.resource);
+    for (const tensor of this.#owned)
+      if (tensor.resource && lastUse.get(tensor) === Infinity) borrowed.push(tensor.resource);
   }
 
   #uniforms(): { uniforms: GPUBuffer | undefined; offsets: number[] } {
@@ -156,8 +172,13 @@ export class Recording {
     }
     if (bytes === 0) return { uniforms: undefined, offsets };
     const data = new DataView(new ArrayBuffer(bytes));
-    for (const [index, { kernel, numbers }] of this.#steps.entries()) kernel.writeUniform(data, offsets[index] as number, numbers);
-    const uniforms = this.#gpu.device.createBuffer({ label: 'uniforms', size: bytes, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    for (const [index, { kernel, numbers }] of this.#steps.entries())
+      kernel.writeUniform(data, offsets[index] as number, numbers);
+    const uniforms = this.#gpu.device.createBuffer({
+      label: 'uniforms',
+      size: bytes,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
     this.#gpu.device.queue.writeBuffer(uniforms, 0, data.buffer);
     return { uniforms, offsets };
   }
@@ -168,7 +189,10 @@ export class Recording {
       resource: tensor.binding(),
     }));
     if (uniforms && kernel.uniformBinding >= 0) {
-      entries.push({ binding: kernel.uniformBinding, resource: { buffer: uniforms, offset, size: kernel.uniformBytes } });
+      entries.push({
+        binding: kernel.uniformBinding,
+        resource: { buffer: uniforms, offset, size: kernel.uniformBytes },
+      });
     }
     return this.#gpu.device.createBindGroup({ label: kernel.name, layout: kernel.layout, entries });
   }
@@ -194,7 +218,10 @@ function copyOut(encoder: GPUCommandEncoder, tensor: Tensor, staging: GPUBuffer,
   if (tensor.length === 0) return;
   const resource = tensor.resource as GPUBuffer | GPUTexture;
   if ('createView' in resource) {
-    encoder.copyTextureToBuffer({ texture: resource }, { buffer: staging, offset, bytesPerRow: rowPitch(tensor) }, [tensor.texels, tensor.rows]);
+    encoder.copyTextureToBuffer({ texture: resource }, { buffer: staging, offset, bytesPerRow: rowPitch(tensor) }, [
+      tensor.texels,
+      tensor.rows,
+    ]);
   } else {
     encoder.copyBufferToBuffer(resource, 0, staging, offset, tensor.byteLength);
   }

@@ -1,0 +1,208 @@
+import { openCheckpoint } from '../checkpoint/checkpoint.ts';
+import type { Checkpoint } from '../checkpoint/checkpoint.ts';
+import type { WeightDtype } from '../checkpoint/dtypes.ts';
+import type { ModelFolder } from '../checkpoint/source.ts';
+import { CompileError, DeviceLostError, GpuError, UsageError } from '../errors.ts';
+import { Gpu } from '../gpu/device.ts';
+import type { GpuOptions } from '../gpu/device.ts';
+import { Recording } from '../gpu/recording.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import { pack } from './batch.ts';
+import type { BertConfig } from './config.ts';
+import { readConfig } from './config.ts';
+import { checkWeightsFinite } from './finite.ts';
+import { forward } from './forward.ts';
+import type { BertWeights, Operations } from './operations.ts';
+import type { Rung } from './rung.ts';
+import { candidates } from './rungs.ts';
+import { elementOf, loadWeights, weightDtype } from './weights.ts';
+
+export interface ModelOptions extends GpuOptions {
+  /** Rung of the kernel ladder: `auto`, `plain`, or another by name. */
+  kernels?: string;
+  /** Encoder layers to load; default 8. Later ones are neither opened nor read. */
+  layers?: number;
+}
+
+/** The model on one device: what a piece of work records with. It does not outlive the call it is given to. */
+export interface Session {
+  readonly gpu: Gpu;
+  readonly rung: Rung;
+  weights: BertWeights<Tensor>;
+  /** A new recording and the operations that write into it. */
+  record(): { recording: Recording; ops: Operations<Tensor> };
+}
+
+/** BERT's encoder on a GPU. Calls queue; a device that is lost is replaced once, and the work that was under way is done again. */
+export class BertModel implements AsyncDisposable {
+  readonly config: BertConfig;
+  readonly dtype: WeightDtype;
+  readonly layers: number;
+  readonly #folder: string | ModelFolder;
+  readonly #options: ModelOptions;
+  #session: Session;
+  #queue: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  private constructor(
+    folder: string | ModelFolder,
+    config: BertConfig,
+    dtype: WeightDtype,
+    layers: number,
+    options: ModelOptions,
+    session: Session,
+  ) {
+    this.#folder = folder;
+    this.config = config;
+    this.dtype = dtype;
+    this.layers = layers;
+    this.#options = options;
+    this.#session = session;
+  }
+
+  /**
+   * Opens a model folder as Hugging Face lays it out and brings its first layers onto the GPU.
+   * @throws ModelError, NoGpuError, GpuError, UsageError
+   */
+  static async open(folder: string | ModelFolder, options: ModelOptions = {}): Promise<BertModel> {
+    const config = await readConfig(folder);
+    const layers = options.layers ?? 8;
+    checkLayer(layers, config);
+    await using checkpoint = await openCheckpoint(folder);
+    const dtype = await weightDtype(checkpoint, config);
+    const session = await openSession(checkpoint, config, layers, options);
+    return new BertModel(folder, config, dtype, layers, options, session);
+  }
+
+  get gpu(): Gpu {
+    return this.#session.gpu;
+  }
+
+  get rung(): Rung {
+    return this.#session.rung;
+  }
+
+  /**
+   * Runs `work` when all earlier work is done. Where the device is lost, a new one is opened, the weights go up again, and `work`
+   * is called once more: it must depend on its inputs only.
+   * @throws DeviceLostError where the second device is lost as well; whatever `work` throws
+   */
+  async run<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(() => this.#attempt(work));
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async #attempt<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#disposed) throw new UsageError('the model was disposed: load it again');
+    try {
+      return await work(this.#session);
+    } catch (error) {
+      if (!(error instanceof DeviceLostError) || this.#disposed) throw error;
+      this.#options.warn?.(`${error.message}; starting again on a new device`);
+      await this.#reopen(error);
+      return this.#again(work);
+    }
+  }
+
+  async #again<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#session);
+    } catch (error) {
+      if (!(error instanceof DeviceLostError)) throw error;
+      throw lostTwice(error);
+    }
+  }
+
+  async #reopen(reason: DeviceLostError): Promise<void> {
+    await this.#session.gpu[Symbol.asyncDispose]();
+    try {
+      await using checkpoint = await openCheckpoint(this.#folder);
+      this.#session = await openSession(checkpoint, this.config, this.layers, this.#options);
+    } catch (error) {
+      throw error instanceof DeviceLostError ? lostTwice(error) : error instanceof Error ? error : reason;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#session.gpu[Symbol.asyncDispose]();
+    await this.#queue;
+  }
+}
+
+/** @throws UsageError where the model has no such layer */
+export function checkLayer(layer: number, config: BertConfig): void {
+  if (!Number.isInteger(layer) || layer < 0 || layer > config.numHiddenLayers) {
+    throw new UsageError(
+      `layer ${layer}: the model ${config.name} has ${config.numHiddenLayers} encoder layers, so a layer is 0 (the embeddings) to ${config.numHiddenLayers}`,
+    );
+  }
+}
+
+function lostTwice(cause: DeviceLostError): GpuError {
+  return new GpuError(`the GPU was lost twice: ${cause.message}`, {
+    hint: 'Try another adapter with --adapter (`layer8 doctor` lists them).',
+    cause,
+  });
+}
+
+async function openSession(
+  checkpoint: Checkpoint,
+  config: BertConfig,
+  layers: number,
+  options: ModelOptions,
+): Promise<Session> {
+  const gpu = await Gpu.open(options);
+  try {
+    const element = elementOf(await weightDtype(checkpoint, config));
+    const rungs = candidates(options.kernels ?? 'auto', gpu, config, element);
+    for (const [index, factory] of rungs.entries()) {
+      const session = sessionOn(gpu, await factory.create(gpu, config));
+      try {
+        await bringUp(session, checkpoint, config, layers);
+        return session;
+      } catch (error) {
+        const next = rungs[index + 1];
+        if (!(error instanceof CompileError) || next === undefined) throw error;
+        options.warn?.(`${error.message}; using the ${next.name} kernels`);
+        gpu.pool.destroy();
+      }
+    }
+    throw new GpuError(`no kernels of the ladder can run on ${gpu.description.name}`);
+  } catch (error) {
+    await gpu[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function sessionOn(gpu: Gpu, rung: Rung): Session {
+  return {
+    gpu,
+    rung,
+    weights: { embeddings: undefined as never, layers: [] },
+    record() {
+      const recording = new Recording(gpu);
+      return { recording, ops: rung.operations(recording) };
+    },
+  };
+}
+
+/**
+ * Brings the weights up. A driver compiles a pipeline when it first runs, whatever was asked of it before, so a forward pass of
+ * one token through one layer runs as soon as its weights are there, beside the reading of the others.
+ */
+async function bringUp(session: Session, checkpoint: Checkpoint, config: BertConfig, layers: number): Promise<void> {
+  const { gpu, rung } = session;
+  let warm: Promise<unknown> = Promise.resolve();
+  const weights = await loadWeights(gpu, checkpoint, config, layers, rung.placement, (first) => {
+    const { recording, ops } = session.record();
+    ops.l2Norm(forward(ops, first, pack([{ ids: [0] }]), 1));
+    warm = recording.submit([]);
+    warm.catch(() => {});
+  });
+  session.weights = weights;
+  await warm;
+  await checkWeightsFinite(gpu, weights);
+}

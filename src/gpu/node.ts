@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { basename } from 'node:path';
 import { arch, env, platform } from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 import { NoGpuError } from '../errors.ts';
@@ -81,13 +82,21 @@ async function systemAdapters(flags: string[]): Promise<{ usable: DawnAdapter[];
     if (refusal !== null) refusals.push(refusal);
     else usable.push(candidate!);
   }
-  if (usable.length + refusals.length === 0)
-    refusals.push('no installed driver gives an adapter: too old, or for a GPU that is not there');
+  if (usable.length + refusals.length === 0) refusals.push(noneOf(platform === 'linux' ? findVulkan().drivers : []));
   usable.sort((a, b) => PREFERENCE.indexOf(a.description.kind) - PREFERENCE.indexOf(b.description.kind));
   return { usable, refusals };
 }
 
-function tooOld({ kind, driver }: AdapterDescription): string | null {
+function noneOf(drivers: string[]): string {
+  const which =
+    drivers.length > 0
+      ? `the Vulkan drivers (${drivers.map((path) => basename(path)).join(', ')})`
+      : 'the installed drivers';
+  return `none of ${which} gives an adapter: they are too old (lavapipe needs Mesa ${OLDEST_MESA}) or for hardware that is not there`;
+}
+
+/** Why an adapter that Dawn accepts is refused all the same, or null. */
+export function tooOld({ kind, driver }: AdapterDescription): string | null {
   const mesa = /Mesa ((\d+)[.\d]*)/.exec(driver);
   if (kind !== 'lavapipe' || mesa === null || Number(mesa[2]) >= OLDEST_MESA) return null;
   return `lavapipe of Mesa ${mesa[1]} is too old: ${OLDEST_MESA} or newer is needed`;

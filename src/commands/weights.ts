@@ -2,12 +2,11 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ModelError, UsageError } from '../errors.ts';
-import { modelFolder, removeModel } from '../hub/cache.ts';
+import { removeModel } from '../hub/cache.ts';
 import { formatBytes } from '../hub/disk.ts';
 import { listModels } from '../hub/inventory.ts';
 import { canonicalRepo, DEFAULT_REPO, knownModel } from '../hub/known.ts';
 import type { KnownModel } from '../hub/known.ts';
-import { withLock } from '../hub/lock.ts';
 import { isModelName, parseModelName } from '../hub/names.ts';
 import type { ModelName } from '../hub/names.ts';
 import { pullModel } from '../hub/pull.ts';
@@ -60,9 +59,12 @@ export async function weightsCommand(args: string[], io: CommandIo): Promise<num
   }
   const [action, ...names] = positionals;
   if (!ACTIONS.some((known) => known === action)) {
-    throw new UsageError(`layer8 weights takes one of ${ACTIONS.join(', ')}${action === undefined ? '' : `, not '${action}'`}`, {
-      hint: 'layer8 weights --help says what each does.',
-    });
+    throw new UsageError(
+      `layer8 weights takes one of ${ACTIONS.join(', ')}${action === undefined ? '' : `, not '${action}'`}`,
+      {
+        hint: 'layer8 weights --help says what each does.',
+      },
+    );
   }
   const format = values.format ?? 'table';
   if (format !== 'table' && format !== 'json') throw new UsageError(`--format takes table or json, not '${format}'`);
@@ -71,8 +73,12 @@ export async function weightsCommand(args: string[], io: CommandIo): Promise<num
   }
   const most = action === 'list' ? 0 : 1;
   const least = action === 'list' || action === 'verify' ? 0 : 1;
-  if (names.length < least) throw new UsageError(`layer8 weights ${action} needs the name of a model, such as ${DEFAULT_REPO}`);
-  if (names.length > most) throw new UsageError(`layer8 weights ${action} takes ${most === 0 ? 'no name' : 'one name'}, not ${names.length}: ${names.join(' ')}`);
+  if (names.length < least)
+    throw new UsageError(`layer8 weights ${action} needs the name of a model, such as ${DEFAULT_REPO}`);
+  if (names.length > most)
+    throw new UsageError(
+      `layer8 weights ${action} takes ${most === 0 ? 'no name' : 'one name'}, not ${names.length}: ${names.join(' ')}`,
+    );
 
   const settings = hubSettings(io.env);
   if (action === 'list') return list(settings, format, io);
@@ -84,7 +90,11 @@ export async function weightsCommand(args: string[], io: CommandIo): Promise<num
 
 function parse(args: string[]) {
   try {
-    return parseArgs({ args, allowPositionals: true, options: { format: { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: { format: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    });
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('. ')[0] : String(error);
     throw new UsageError(`layer8 weights: ${reason}`, { hint: 'Its options are --format table|json and --help.' });
@@ -110,10 +120,11 @@ async function list(settings: HubSettings, format: 'table' | 'json', io: Command
 }
 
 async function pull(text: string, settings: HubSettings, io: CommandIo): Promise<number> {
-  let progress: Progress | null = null;
+  // One bar a file; null between them.
+  const bar: { progress: Progress | null } = { progress: null };
   const onTerminal = 'isTTY' in io.stderr && io.stderr.isTTY === true;
   const say = (line: string) => {
-    progress?.clear();
+    bar.progress?.clear();
     if (onTerminal) io.stderr.write(`${line}\n`);
   };
   try {
@@ -123,18 +134,22 @@ async function pull(text: string, settings: HubSettings, io: CommandIo): Promise
       {
         onWait: () => say('Another process is downloading this model: waiting for it.'),
         onFile: (label, total) => {
-          progress?.clear();
-          progress = startProgress({ stream: io.stderr, label, total, format: formatBytes });
+          bar.progress?.clear();
+          bar.progress = startProgress({ stream: io.stderr, label, total, format: formatBytes });
         },
-        onBytes: (bytes) => progress?.update(bytes),
+        onBytes: (bytes) => bar.progress?.update(bytes),
       },
       io.signal,
     );
-    say(pulled.downloaded === 0 ? 'Everything is there already.' : `Downloaded ${formatBytes(pulled.downloaded)}, checked.`);
+    say(
+      pulled.downloaded === 0
+        ? 'Everything is there already.'
+        : `Downloaded ${formatBytes(pulled.downloaded)}, checked.`,
+    );
     io.stdout.write(`${pulled.folder}\n`);
     return 0;
   } finally {
-    progress?.clear();
+    bar.progress?.clear();
   }
 }
 
@@ -146,9 +161,15 @@ interface Verified {
   pass: boolean;
 }
 
-async function verify(text: string | undefined, settings: HubSettings, format: 'table' | 'json', io: CommandIo): Promise<number> {
+async function verify(
+  text: string | undefined,
+  settings: HubSettings,
+  format: 'table' | 'json',
+  io: CommandIo,
+): Promise<number> {
   const targets = text === undefined ? await listModels(settings, packagedWeights()) : [await verifyTarget(text, io)];
-  if (targets.length === 0) throw new ModelError('there is no model to verify', { hint: `layer8 weights pull ${DEFAULT_REPO} downloads one.` });
+  if (targets.length === 0)
+    throw new ModelError('there is no model to verify', { hint: `layer8 weights pull ${DEFAULT_REPO} downloads one.` });
   const models: Verified[] = [];
   for (const { name, revision, folder } of targets) {
     const files = await verifyFolder(folder, pins(name, revision), io.signal);
@@ -157,7 +178,13 @@ async function verify(text: string | undefined, settings: HubSettings, format: '
         hint: 'Put a file SHA256SUMS there: sha256sum * > SHA256SUMS.',
       });
     }
-    models.push({ name, revision, folder, files, pass: files.every((check) => check.status === 'ok' || check.status === 'unrecorded') });
+    models.push({
+      name,
+      revision,
+      folder,
+      files,
+      pass: files.every((check) => check.status === 'ok' || check.status === 'unrecorded'),
+    });
   }
   const pass = models.every((model) => model.pass);
   if (format === 'json') io.stdout.write(`${JSON.stringify({ models, pass }, null, 2)}\n`);
@@ -171,12 +198,19 @@ function verifiedTable(model: Verified): string {
     check.bytes === null ? '' : formatBytes(check.bytes),
     check.status.startsWith('wrong') ? `${check.status}: ${check.found} instead of ${check.expected}` : check.status,
   ]);
-  const fix = model.pass ? '' : model.revision === null ? '' : `  layer8 weights remove ${model.name} and pull it again to repair it.\n`;
+  const fix = model.pass
+    ? ''
+    : model.revision === null
+      ? ''
+      : `  layer8 weights remove ${model.name} and pull it again to repair it.\n`;
   return `${model.name}${model.revision === null ? '' : `@${model.revision}`}\n${table(rows)}${fix}`;
 }
 
 /** A folder that exists, else a model in the cache. */
-async function verifyTarget(text: string, io: CommandIo): Promise<{ name: string; revision: string | null; folder: string }> {
+async function verifyTarget(
+  text: string,
+  io: CommandIo,
+): Promise<{ name: string; revision: string | null; folder: string }> {
   if ((await stat(text).catch(() => null))?.isDirectory()) return { name: text, revision: null, folder: text };
   if (!isModelName(text)) throw new ModelError(`no such folder: ${text}`);
   const folder = await cachedFolder(text, io);
@@ -206,9 +240,7 @@ async function remove(text: string, settings: HubSettings, io: CommandIo): Promi
   if (revision !== null) {
     throw new UsageError(`layer8 weights remove deletes all revisions of a model: give ${repo}, without @${revision}`);
   }
-  const { root, lock } = modelFolder(settings.cacheFolder, repo);
-  if ((await stat(root).catch(() => null)) === null) await removeModel(settings.cacheFolder, repo);
-  const bytes = await withLock(lock, { signal: io.signal }, () => removeModel(settings.cacheFolder, repo));
+  const bytes = await removeModel(settings.cacheFolder, repo, io.signal);
   io.stdout.write(`Removed ${repo}: ${formatBytes(bytes)}.\n`);
   return 0;
 }
@@ -221,5 +253,13 @@ function modelName(text: string): ModelName {
 /** Columns of equal width, two spaces apart. */
 function table(rows: string[][]): string {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column].length))) ?? [];
-  return rows.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd()}\n`).join('');
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column]))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

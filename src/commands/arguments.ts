@@ -66,7 +66,10 @@ export function parseCommand(spec: CommandSpec, args: readonly string[]): Parsed
     args: [...args],
     options: {
       ...Object.fromEntries(
-        Array.from(options.values(), ({ name, value }) => [name, { type: value === undefined ? 'boolean' : 'string' } as const]),
+        Array.from(options.values(), ({ name, value }) => [
+          name,
+          { type: value === undefined ? 'boolean' : 'string' } as const,
+        ]),
       ),
       help: { type: 'boolean', short: 'h' },
     },
@@ -147,7 +150,11 @@ export function commandHelp(spec: CommandSpec): string {
     if (option.value === undefined) return `--${option.name}`;
     return `--${option.name} ${option.value}`;
   };
-  const lines = [`${spec.summary}.`, '', ...spec.usage.map((usage, i) => `${i === 0 ? 'Usage:' : '      '} layer8 ${usage}`)];
+  const lines = [
+    `${spec.summary}.`,
+    '',
+    ...spec.usage.map((usage, i) => `${i === 0 ? 'Usage:' : '      '} layer8 ${usage}`),
+  ];
   const width = 2 + Math.max(...spec.groups.flatMap(({ options }) => options.map((option) => label(option).length)));
   for (const { title, options } of spec.groups) {
     lines.push('', `${title}:`, ...options.map((option) => `  ${label(option).padEnd(width)}${option.help}`));
@@ -160,7 +167,8 @@ function valueOf(option: OptionSpec, value: string | undefined, inline: boolean)
   const takes = option.choices === undefined ? `a value: --${option.name} ${option.value}` : oneOf(option.choices);
   if (value === undefined) throw new UsageError(`--${option.name} takes ${takes}`);
   // `--file --flow` forgot the file. A lone dash is standard input, and -5 is a number.
-  if (!inline && /^-(?![\d.]|$)/.test(value)) throw new UsageError(`--${option.name} takes ${takes}, not the option ${value}`);
+  if (!inline && /^-(?![\d.]|$)/.test(value))
+    throw new UsageError(`--${option.name} takes ${takes}, not the option ${value}`);
   if (value === '') throw new UsageError(`--${option.name} takes ${takes}, not an empty text`);
   return value;
 }

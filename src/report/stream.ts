@@ -26,7 +26,8 @@ export function send(stream: TextStream, text: string): Promise<void> {
 /** The error that a failed write to a stream stands for. */
 export function streamFailure(error: Error, name: string): Error {
   const { code } = error as NodeJS.ErrnoException;
-  if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return new BrokenPipe('the reader of standard output has gone');
+  if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED')
+    return new BrokenPipe('the reader of standard output has gone');
   return new IoError(`cannot write to ${name}: ${systemReason(error)}`, { cause: error });
 }
 

@@ -38,6 +38,10 @@ export async function downloadFile(job: DownloadJob): Promise<void> {
   const { file, target, settings, signal } = job;
   const partial = partialPath(target);
   let onDisk = await sizeOf(partial);
+  const report = (bytes: number) => {
+    onDisk = bytes;
+    job.onBytes?.(bytes);
+  };
   try {
     await mkdir(dirname(target), { recursive: true });
   } catch (error) {
@@ -45,18 +49,27 @@ export async function downloadFile(job: DownloadJob): Promise<void> {
   }
   await checkFreeSpace(dirname(target), file.size - Math.min(onDisk, file.size));
   for (let round = 1; ; round++) {
+    // The strong ETag of the last answer: with it, a server whose file has changed meanwhile sends all of it.
     let validator: string | null = null;
-    await withRetries(
-      settings,
-      signal,
-      async () => {
-        validator = await fetchRest(job, partial, validator, (bytes) => {
-          onDisk = bytes;
-          job.onBytes?.(bytes);
-        });
-      },
-      () => onDisk,
-    );
+    const attempt = async () => {
+      const have = await keptBytes(partial, file.size);
+      report(have);
+      if (have === file.size && have > 0) return;
+      const headers = {
+        ...(have > 0 && { range: `bytes=${have}-` }),
+        ...(have > 0 && validator && { 'if-range': validator }),
+      };
+      const answer = await request(job.address, { settings, signal, headers });
+      try {
+        const start = await startOf(answer, job, have, partial);
+        const etag = answer.headers.get('etag') ?? '';
+        validator = /^"[^"]*"$/.test(etag) ? etag : null;
+        await write(answer, job, partial, start, report);
+      } finally {
+        answer.close();
+      }
+    };
+    await withRetries(settings, signal, attempt, () => onDisk);
     const found = await hashFile(partial, file.size, file.digest.algorithm, signal);
     if (found === file.digest.hex) break;
     await rm(partial, { force: true });
@@ -77,39 +90,12 @@ export async function downloadFile(job: DownloadJob): Promise<void> {
   }
 }
 
-/**
- * Brings the partial file from what it has to the whole size, in one request.
- * @param validator the strong ETag of an earlier answer, or null: with it, a server whose file has changed sends all of it
- * @returns the validator for the next request
- */
-async function fetchRest(
-  job: DownloadJob,
-  partial: string,
-  validator: string | null,
-  onBytes: (bytes: number) => void,
-): Promise<string | null> {
-  const { file, settings, signal } = job;
-  let have = await sizeOf(partial);
-  if (have > file.size) {
-    await rm(partial, { force: true });
-    have = 0;
-  }
-  onBytes(have);
-  if (have === file.size && have > 0) return validator;
-  const headers: Record<string, string> = {};
-  if (have > 0) {
-    headers.range = `bytes=${have}-`;
-    if (validator !== null) headers['if-range'] = validator;
-  }
-  const answer = await request(job.address, { settings, signal, headers });
-  try {
-    const start = await startOf(answer, job, have, partial);
-    await write(answer, job, partial, start, onBytes);
-  } finally {
-    answer.close();
-  }
-  const etag = answer.headers.get('etag');
-  return etag !== null && /^"[^"]*"$/.test(etag) ? etag : null;
+/** Bytes that the partial file of an earlier try has; one that is too long is no beginning of the file, and is removed. */
+async function keptBytes(partial: string, size: number): Promise<number> {
+  const have = await sizeOf(partial);
+  if (have <= size) return have;
+  await rm(partial, { force: true });
+  return 0;
 }
 
 /** Byte of the file at which the answer's body starts. Refuses an answer that cannot be the file. */

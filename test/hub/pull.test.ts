@@ -1,21 +1,9 @@
 import { mkdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { modelFiles, shardedFiles } from './model.ts';
 import { leftovers, runWeights, temporaryFolder, testEnv, tree } from './run.ts';
-import type { TestHub, TestHubOptions } from './server.ts';
 import { COMMIT, REPO, gitSha1, sha256, startHub } from './server.ts';
-
-const running: TestHub[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((hub) => hub.close()));
-});
-
-async function hubWith(options: TestHubOptions): Promise<TestHub> {
-  const hub = await startHub(options);
-  running.push(hub);
-  return hub;
-}
 
 const NEEDED = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json', 'vocab.txt'];
 const ROOT = 'hub/models--test-org--tiny-bert';
@@ -23,7 +11,7 @@ const ROOT = 'hub/models--test-org--tiny-bert';
 test('pull brings the needed files, and no other, into Hugging Face’s layout', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
-  const hub = await hubWith({ files });
+  await using hub = await startHub({ files });
   const ran = await runWeights(['pull', REPO], testEnv(home.path, hub.endpoint));
   const snapshot = join(home.path, ROOT, 'snapshots', COMMIT);
   expect(ran).toEqual({ code: 0, stdout: `${snapshot}\n`, stderr: '' });
@@ -44,7 +32,7 @@ test('pull brings the needed files, and no other, into Hugging Face’s layout',
 
 test('a second pull downloads nothing; of a commit it does not even ask', async () => {
   using home = temporaryFolder();
-  const hub = await hubWith({ files: modelFiles() });
+  await using hub = await startHub({ files: modelFiles() });
   const env = testEnv(home.path, hub.endpoint);
   await runWeights(['pull', REPO], env);
   hub.requests.length = 0;
@@ -58,7 +46,7 @@ test('a second pull downloads nothing; of a commit it does not even ask', async 
 test('a file that is missing or too short is fetched again, alone', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
-  const hub = await hubWith({ files });
+  await using hub = await startHub({ files });
   const env = testEnv(home.path, hub.endpoint);
   await runWeights(['pull', REPO], env);
   const blobs = join(home.path, ROOT, 'blobs');
@@ -80,7 +68,7 @@ test('a file that is missing or too short is fetched again, alone', async () => 
 test('sharded weights: the index, then each shard it names', async () => {
   using home = temporaryFolder();
   const files = shardedFiles(3);
-  const hub = await hubWith({ files: { ...files, 'model-unused.safetensors': Buffer.alloc(10) } });
+  await using hub = await startHub({ files: { ...files, 'model-unused.safetensors': Buffer.alloc(10) } });
   const env = testEnv(home.path, hub.endpoint);
   const ran = await runWeights(['pull', REPO], env);
   expect(ran.code).toBe(0);
@@ -95,7 +83,7 @@ test('sharded weights: the index, then each shard it names', async () => {
 test('a mirror without digests in its listing: those of the headers', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
-  const hub = await hubWith({ files, blobs: false });
+  await using hub = await startHub({ files, blobs: false });
   const ran = await runWeights(['pull', REPO], testEnv(home.path, hub.endpoint));
   expect(ran.code).toBe(0);
   expect(readlinkSync(join(ran.stdout.trim(), 'model.safetensors'))).toContain(sha256(files['model.safetensors']));
@@ -106,7 +94,7 @@ test('a mirror without digests in its listing: those of the headers', async () =
 
 test('without any digest nothing is downloaded', async () => {
   using home = temporaryFolder();
-  const hub = await hubWith({
+  await using hub = await startHub({
     files: modelFiles(),
     blobs: false,
     intercept: ({ method }, response) => {
@@ -123,7 +111,7 @@ test('without any digest nothing is downloaded', async () => {
 test('a model without safetensors: says what it has instead', async () => {
   using home = temporaryFolder();
   const { 'model.safetensors': _, ...files } = modelFiles();
-  const hub = await hubWith({ files });
+  await using hub = await startHub({ files });
   const ran = await runWeights(['pull', REPO], testEnv(home.path, hub.endpoint));
   expect(ran.code).toBe(3);
   expect(ran.stderr).toContain('has no model.safetensors (it has pytorch_model.bin)');
@@ -133,7 +121,7 @@ test('a model without safetensors: says what it has instead', async () => {
 test('the pinned model: another size or digest is refused before a byte of it is downloaded', async () => {
   using home = temporaryFolder();
   const commit = '86b5e0934494bd15c9632b12f734a8a67f723594';
-  const hub = await hubWith({ files: modelFiles(), repo: 'google-bert/bert-base-uncased', commit });
+  await using hub = await startHub({ files: modelFiles(), repo: 'google-bert/bert-base-uncased', commit });
   for (const name of ['google-bert/bert-base-uncased', 'bert-base-uncased', `google-bert/bert-base-uncased@main`]) {
     const ran = await runWeights(['pull', name], testEnv(home.path, hub.endpoint));
     expect(ran.code).toBe(7);
@@ -147,7 +135,7 @@ test('the pinned model: another size or digest is refused before a byte of it is
 
 test('HF_HUB_OFFLINE: never a request, and what is complete is found', async () => {
   using home = temporaryFolder();
-  const hub = await hubWith({ files: modelFiles() });
+  await using hub = await startHub({ files: modelFiles() });
   const env = testEnv(home.path, hub.endpoint);
   const offline = { ...env, HF_HUB_OFFLINE: '1' };
   const before = await runWeights(['pull', REPO], offline);
@@ -164,7 +152,7 @@ test('HF_HUB_OFFLINE: never a request, and what is complete is found', async () 
 
 test('HF_HUB_CACHE and XDG_CACHE_HOME say where the cache is', async () => {
   using home = temporaryFolder();
-  const hub = await hubWith({ files: modelFiles() });
+  await using hub = await startHub({ files: modelFiles() });
   const { HF_HOME: _, ...env } = testEnv('', hub.endpoint);
   expect((await runWeights(['pull', REPO], { ...env, HF_HUB_CACHE: join(home.path, 'a') })).code).toBe(0);
   expect((await runWeights(['pull', REPO], { ...env, XDG_CACHE_HOME: join(home.path, 'b') })).code).toBe(0);
@@ -177,7 +165,7 @@ test('HF_HUB_CACHE and XDG_CACHE_HOME say where the cache is', async () => {
 
 test('the signal interrupts a download: exit 130, the partial file is gone on with', async () => {
   using home = temporaryFolder();
-  const hub = await hubWith({ files: modelFiles(), paceMs: 20 });
+  await using hub = await startHub({ files: modelFiles(), paceMs: 20 });
   const env = testEnv(home.path, hub.endpoint);
   const abort = new AbortController();
   setTimeout(() => abort.abort(), 200);
@@ -192,7 +180,7 @@ test('the signal interrupts a download: exit 130, the partial file is gone on wi
 test('a blob of the right size at its place is linked, not downloaded', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
-  const hub = await hubWith({ files });
+  await using hub = await startHub({ files });
   mkdirSync(join(home.path, ROOT, 'blobs'), { recursive: true });
   writeFileSync(join(home.path, ROOT, 'blobs', sha256(files['model.safetensors'])), files['model.safetensors']);
   expect((await runWeights(['pull', REPO], testEnv(home.path, hub.endpoint))).code).toBe(0);

@@ -7,14 +7,13 @@ import type { AddressInfo } from 'node:net';
  * A hub on the loopback device: the API on 127.0.0.1, and a content server under another host name (localhost) and port,
  * to which large files are redirected as the real hub does it. Tests make it misbehave through `intercept`.
  */
-export interface TestHub {
+export interface TestHub extends AsyncDisposable {
   endpoint: string;
   cdn: string;
   commit: string;
   requests: Seen[];
   /** Requests for the content of a file, redirects not counted. */
   downloads(name: string): Seen[];
-  close(): Promise<void>;
 }
 
 export interface Seen {
@@ -130,7 +129,7 @@ export async function startHub(options: TestHubOptions): Promise<TestHub> {
           decodeURIComponent(new URL(url, 'http://any').pathname).endsWith(`/${name}`)
         );
       }),
-    close: async () => {
+    [Symbol.asyncDispose]: async () => {
       await Promise.all(
         [hubServer, cdnServer].map(
           (server) =>

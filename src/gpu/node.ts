@@ -64,9 +64,9 @@ function opened(chosen: DawnAdapter, reason: string, warn: (message: string) => 
 async function systemAdapters(flags: string[]): Promise<{ usable: DawnAdapter[]; refusals: string[] }> {
   if (platform === 'linux') {
     const { loader, drivers, chosenBy } = findVulkan();
-    if (loader === null) return { usable: [], refusals: ['no Vulkan loader (libvulkan.so.1) is installed'] };
     if (drivers.length === 0)
       return { usable: [], refusals: [chosenBy ? `${chosenBy} names no driver` : 'no Vulkan driver is installed'] };
+    if (loader === null) return { usable: [], refusals: ['no Vulkan loader (libvulkan.so.1) is installed'] };
   }
   let dawn: Dawn;
   try {

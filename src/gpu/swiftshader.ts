@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -119,7 +119,7 @@ async function unpackArchive(source: SwiftShaderPackage, archive: Uint8Array): P
 
 /**
  * Every file is written under a temporary name and renamed, so that a reader sees it whole or not at all, and processes
- * that unpack at the same time replace a file by an equal one.
+ * that unpack at the same time replace a file by an equal one. Files need not be flushed: a damaged one is noticed.
  */
 async function writeFiles(folder: string, files: Map<string, Uint8Array>): Promise<void> {
   const checksums: Checksums = {};
@@ -127,16 +127,33 @@ async function writeFiles(folder: string, files: Map<string, Uint8Array>): Promi
   await mkdir(folder, { recursive: true, mode: 0o700 });
   for (const [name, content] of files) await replaceFile(join(folder, name), content);
   await replaceFile(join(folder, CHECKSUMS), JSON.stringify(checksums, null, 2));
+  await removeUnfinished(folder);
 }
 
 async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {
-  const unfinished = `${path}.${randomUUID()}.tmp`;
+  const unfinished = `${path}.${process.pid}.${randomUUID()}.tmp`;
   try {
-    await writeFile(unfinished, content, { mode: 0o700, flush: true });
+    await writeFile(unfinished, content, { mode: 0o700 });
     await rename(unfinished, path);
   } catch (cause) {
     await rm(unfinished, { force: true });
     throw cause;
+  }
+}
+
+/** Removes what processes left that were killed while they wrote. */
+async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /\.(\d+)\.[-0-9a-f]+\.tmp$/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(folder, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

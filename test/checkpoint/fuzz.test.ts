@@ -35,54 +35,12 @@ const SEEDS = [
   ),
   fileOf('{}'),
 ];
-const FRAGMENTS = [
-  ...[
-    '{',
-    '}',
-    '[',
-    ']',
-    ',',
-    ':',
-    '"',
-    '\\',
-    '\\u',
-    '\\ud800',
-    '0',
-    '-',
-    '.',
-    'e9',
-    '00',
-    '9007199254740993',
-    '1e999',
-  ],
-  ...[
-    'null',
-    'true',
-    '{}',
-    '[]',
-    '""',
-    ' ',
-    '\n',
-    '\0',
-    '\u{feff}',
-    '[[[[[[[[[[[[[[[[[[[[',
-    '{"":'.repeat(20),
-    ',"a":{}',
-  ],
-  ...[
-    '__metadata__',
-    'dtype',
-    'shape',
-    'data_offsets',
-    '__proto__',
-    'F6_E2M3',
-    'C64',
-    'F64',
-    ',0',
-    '0,',
-    '18446744073709551616',
-  ],
-].map((text) => new TextEncoder().encode(text));
+/** Separated by spaces, but for those that hold one. */
+const TOKENS = String.raw`{ } [ ] , : " \ \u \ud800 0 - . e9 00 1e999 9007199254740993 18446744073709551616 ,0 0, null true {}
+  [] "" ,"a":{} __metadata__ dtype shape data_offsets __proto__ F6_E2M3 C64 F64 [[[[[[[[[[[[[[[[[[[[`;
+const FRAGMENTS = [...TOKENS.split(/\s+/), ' ', '\n', '\0', '\u{feff}', '{"":'.repeat(20)].map((text) =>
+  new TextEncoder().encode(text),
+);
 
 /** One to four edits: a byte, a run of bytes, a fragment, the length of the header, the end of the file. */
 function mutate(file: Uint8Array, below: (n: number) => number): Uint8Array {

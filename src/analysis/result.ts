@@ -104,10 +104,11 @@ export interface TokenResult {
 }
 
 export interface WordResult {
-  word: number;
+  /** null, as `start` and `end`, for a special token that is ranked (specials `include`). */
+  word: number | null;
   text: string;
-  start: number;
-  end: number;
+  start: number | null;
+  end: number | null;
   /** Indices into `tokens`. */
   tokens: number[];
   tas: number;

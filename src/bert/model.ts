@@ -12,8 +12,8 @@ import type { BertConfig } from './config.ts';
 import { readConfig } from './config.ts';
 import { checkWeightsFinite } from './finite.ts';
 import { forward } from './forward.ts';
-import type { BertWeights, Operations } from './operations.ts';
-import type { Rung } from './rung.ts';
+import type { BertWeights } from './operations.ts';
+import type { GpuOperations, Rung } from './rung.ts';
 import { candidates } from './rungs.ts';
 import { elementOf, loadWeights, weightDtype } from './weights.ts';
 
@@ -30,7 +30,7 @@ export interface Session {
   readonly rung: Rung;
   weights: BertWeights<Tensor>;
   /** A new recording and the operations that write into it. */
-  record(): { recording: Recording; ops: Operations<Tensor> };
+  record(): { recording: Recording; ops: GpuOperations };
 }
 
 /** BERT's encoder on a GPU. Calls queue; a device that is lost is replaced once, and the work that was under way is done again. */

@@ -6,7 +6,8 @@ import type { KernelSource } from '../gpu/kernel.ts';
 import type { ElementType, Tensor } from '../gpu/tensor.ts';
 import type { Batch } from './batch.ts';
 import type { BertConfig } from './config.ts';
-import type { BertWeights, Dense, LayerNorm, Operations } from './operations.ts';
+import type { BertWeights, Dense, LayerNorm } from './operations.ts';
+import type { GpuOperations } from './rung.ts';
 
 /** The `ELEMENT` constant of kernels that read weights as they lie in the file. */
 export const ELEMENT_CODE: Record<ElementType, number> = { f32: 0, f16: 1, bf16: 2, u32: 0 };
@@ -50,7 +51,7 @@ export async function loadPlainSources(config: BertConfig): Promise<PlainSources
  * One kernel a line of forward.ts, all tensors in storage buffers. `tiled` takes the matrix product that computes 4 × 4 outputs
  * an invocation where the shapes allow it.
  */
-export class PlainOperations implements Operations<Tensor> {
+export class PlainOperations implements GpuOperations {
   readonly #gpu: Gpu;
   readonly #recording: Recording;
   readonly #config: BertConfig;
@@ -159,6 +160,10 @@ export class PlainOperations implements Operations<Tensor> {
     const y = this.#recording.tensor('norm', [S]);
     this.#recording.dispatch(this.#kernel(this.#sources.l2Norm), { x, y }, { S, H: x.columns }, [groups(S)]);
     return y;
+  }
+
+  asBuffer(x: Tensor): Tensor {
+    return x;
   }
 
   #kernel(source: KernelSource, constants?: Record<string, number>): Kernel {

@@ -14,6 +14,12 @@ export interface Placement {
   readonly stackedQkv: boolean;
 }
 
+/** The operations on a GPU. */
+export interface GpuOperations extends Operations<Tensor> {
+  /** The same numbers in a storage buffer, row-major: what analysis kernels read, and what is read back. */
+  asBuffer(x: Tensor): Tensor;
+}
+
 /**
  * A rung of the ladder for a whole forward pass: which kernels run, and where they want their weights. All rungs implement the
  * same operations, so forward.ts does not know which one runs.
@@ -23,7 +29,7 @@ export interface Rung {
   readonly name: string;
   readonly placement: Placement;
   /** Operations that write into `recording`. */
-  operations(recording: Recording): Operations<Tensor>;
+  operations(recording: Recording): GpuOperations;
 }
 
 /** Makes a rung for a model on a device, or says why it cannot run there. */

@@ -1,0 +1,224 @@
+import type { BertModel } from '../bert/model.ts';
+import { InterruptedError, NumericError, OutOfMemoryError } from '../errors.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import { decideTogether } from './corpus.ts';
+import type { Collected } from './corpus.ts';
+import type { Decided } from './items.ts';
+import { SHIFTS, loadMeasureSources, measure } from './measure.ts';
+import type { Measured, MeasureRequest } from './measure.ts';
+import { partsOf, prepare } from './prepare.ts';
+import type { Input, Prepared } from './prepare.ts';
+import { assemble } from './assemble.ts';
+import type { AnalysisOptions, SequenceResult } from './result.ts';
+
+/** Rows of a batch: enough to keep an adapter busy, little enough for the first result to come soon. */
+const BATCH_ROWS = 1024;
+const BATCH_SEQUENCES = 64;
+
+/** Inputs of a run: a list, a stream, or (for a θ of the corpus, which is known at the end) a function that starts the stream again. */
+export type Inputs = Iterable<Input> | AsyncIterable<Input> | (() => AsyncIterable<Input>);
+
+export interface StreamOptions {
+  /** Called after every batch. */
+  readonly onProgress?: (done: { sequences: number; tokens: number }) => void;
+  /** Takes the hidden states of `layer` of every sequence, [T, H] row-major, in order. */
+  readonly saveHiddenStates?: (
+    id: string,
+    layer: number,
+    states: Float32Array,
+    shape: readonly [number, number],
+  ) => Promise<void> | void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Analyzes inputs as they come, in order: batches are filled by token count, and the next one is prepared while one runs. Memory
+ * does not grow with the input, but for a θ of the corpus: that keeps eight bytes a token until the end.
+ * @throws InputError, ModelError, GpuError, NumericError, InterruptedError
+ */
+export async function* analyzeStream(
+  model: BertModel,
+  tokenizer: Tokenizer,
+  inputs: Inputs,
+  options: AnalysisOptions,
+  stream: StreamOptions = {},
+): AsyncGenerator<SequenceResult> {
+  if (options.scope === 'corpus') yield* analyzeCorpus(model, tokenizer, inputs, options, stream);
+  else
+    for await (const [input, measured] of measureAll(model, tokenizer, inputs, options, true, stream))
+      yield assemble(input, measured, options);
+}
+
+/** TAS of everything first, then one θ, then the results: the texts are read a second time rather than kept. */
+async function* analyzeCorpus(
+  model: BertModel,
+  tokenizer: Tokenizer,
+  inputs: Inputs,
+  options: AnalysisOptions,
+  stream: StreamOptions,
+): AsyncGenerator<SequenceResult> {
+  const again = await repeatable(inputs);
+  const kept: (Measured & Collected)[] = [];
+  for await (const [{ items }, measured] of measureAll(model, tokenizer, again, options, false, stream)) {
+    kept.push({ ...measured, states: undefined, items });
+  }
+  const decided = await decideTogether(model, kept, options);
+  let index = 0;
+  for await (const input of prepareAll(model, tokenizer, again, options)) {
+    yield assemble(input, { ...(kept[index] as Measured), ...(decided[index] as Decided) }, options);
+    index++;
+  }
+}
+
+/** Inputs that can be read twice. A stream that cannot is kept in memory. */
+async function repeatable(inputs: Inputs): Promise<Inputs> {
+  if (typeof inputs === 'function' || Array.isArray(inputs)) return inputs;
+  const kept: Input[] = [];
+  for await (const input of inputs) kept.push(input);
+  return kept;
+}
+
+async function* prepareAll(
+  model: BertModel,
+  tokenizer: Tokenizer,
+  inputs: Inputs,
+  options: AnalysisOptions,
+): AsyncGenerator<Prepared> {
+  let index = 0;
+  for await (const input of typeof inputs === 'function' ? inputs() : inputs)
+    yield prepare(tokenizer, input, index++, model.config, options);
+}
+
+/** Prepared inputs in batches. A text of more rows than a batch is one by itself. */
+async function* batches(prepared: AsyncIterable<Prepared>): AsyncGenerator<Prepared[]> {
+  let batch: Prepared[] = [];
+  let rows = 0;
+  for await (const input of prepared) {
+    if (batch.length > 0 && (rows + input.rows > BATCH_ROWS || batch.length === BATCH_SEQUENCES)) {
+      yield batch;
+      batch = [];
+      rows = 0;
+    }
+    batch.push(input);
+    rows += input.rows;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function* measureAll(
+  model: BertModel,
+  tokenizer: Tokenizer,
+  inputs: Inputs,
+  options: AnalysisOptions,
+  select: boolean,
+  stream: StreamOptions,
+): AsyncGenerator<[Prepared, Measured]> {
+  const request: MeasureRequest = { options, select, states: stream.saveHiddenStates !== undefined };
+  let sequences = 0;
+  let tokens = 0;
+  let ahead: { batch: Prepared[]; results: Promise<Measured[]> } | undefined;
+  const finish = async function* ({
+    batch,
+    results,
+  }: {
+    batch: Prepared[];
+    results: Promise<Measured[]>;
+  }): AsyncGenerator<[Prepared, Measured]> {
+    const measured = await results;
+    for (const [index, input] of batch.entries()) {
+      const one = measured[index] as Measured;
+      await stream.saveHiddenStates?.(input.id, options.layer, one.states as Float32Array, [
+        input.encoding.ids.length,
+        model.config.hiddenSize,
+      ]);
+      yield [input, one];
+      sequences++;
+      tokens += input.encoding.ids.length;
+    }
+    stream.onProgress?.({ sequences, tokens });
+  };
+  for await (const batch of batches(prepareAll(model, tokenizer, inputs, options))) {
+    if (stream.signal?.aborted) throw new InterruptedError('interrupted');
+    // While this batch runs, the one before is handed out and the next one is tokenized.
+    const results = measureBatch(model, batch, request);
+    results.catch(() => {});
+    if (ahead) yield* finish(ahead);
+    ahead = { batch, results };
+  }
+  if (ahead) yield* finish(ahead);
+}
+
+/** Runs a batch: a text of more rows than a batch in parts, and, where the GPU's memory does not suffice, each half by itself. */
+async function measureBatch(
+  model: BertModel,
+  batch: readonly Prepared[],
+  request: MeasureRequest,
+): Promise<Measured[]> {
+  const [first] = batch;
+  if (first && batch.length === 1 && first.rows > BATCH_ROWS) return [await measureLong(model, first, request)];
+  try {
+    const sources = await loadMeasureSources();
+    const measured = await model.run((session) => measure(session, sources, batch, request));
+    for (const [index, one] of measured.entries()) await checkFinite(model, batch[index] as Prepared, one, request);
+    return measured;
+  } catch (error) {
+    if (!(error instanceof OutOfMemoryError) || batch.length < 2) throw error;
+    const half = batch.length >> 1;
+    return [
+      ...(await measureBatch(model, batch.slice(0, half), request)),
+      ...(await measureBatch(model, batch.slice(half), request)),
+    ];
+  }
+}
+
+/** A text of many windows: some windows a submission, then one θ over all of its tokens. */
+async function measureLong(model: BertModel, input: Prepared, request: MeasureRequest): Promise<Measured> {
+  const T = input.rowOf.length;
+  const { options } = request;
+  const tas = new Float32Array(T);
+  const flow = options.flow ? new Float32Array((options.layer + 1) * T) : undefined;
+  const shift = options.shift ? new Float32Array(SHIFTS * T) : undefined;
+  const states = request.states ? new Float32Array(model.config.hiddenSize * T) : undefined;
+  for (const { part, tokens } of partsOf(input, BATCH_ROWS)) {
+    const [measured] = await measureBatch(model, [part], { ...request, select: false });
+    if (!measured) continue;
+    for (const [index, token] of tokens.entries()) tas[token] = measured.tas[index] as number;
+    for (let l = 0; flow && l <= options.layer; l++) {
+      for (const [index, token] of tokens.entries())
+        flow[l * T + token] = measured.flow?.[l * tokens.length + index] as number;
+    }
+    if (shift && measured.shift) scatterRows(shift, measured.shift, tokens, SHIFTS);
+    if (states && measured.states) scatterRows(states, measured.states, tokens, model.config.hiddenSize);
+  }
+  const decided = request.select ? (await decideTogether(model, [{ tas, items: input.items }], options))[0] : undefined;
+  return { tas, flow, shift, states, values: tas, buckets: undefined, summary: undefined, ...decided };
+}
+
+function scatterRows(to: Float32Array, from: Float32Array, rows: Uint32Array, width: number): void {
+  for (const [index, row] of rows.entries()) to.set(from.subarray(index * width, (index + 1) * width), row * width);
+}
+
+/** @throws NumericError with the first token that has no TAS, and the first layer at which it has none */
+async function checkFinite(
+  model: BertModel,
+  input: Prepared,
+  { tas }: Measured,
+  request: MeasureRequest,
+): Promise<void> {
+  const token = tas.findIndex((value) => !Number.isFinite(value));
+  if (token < 0) return;
+  const sources = await loadMeasureSources();
+  const options = { ...request.options, flow: true };
+  const [again] = await model.run((session) =>
+    measure(session, sources, [input], { options, select: false, states: false }),
+  );
+  const flow = again?.flow ?? tas;
+  let layer = 0;
+  while (layer < options.layer && Number.isFinite(flow[layer * tas.length + token])) layer++;
+  throw new NumericError(
+    `token ${token} (${JSON.stringify(input.encoding.tokens[token])}) of text ${JSON.stringify(input.id)} has a state that is not finite from layer ${layer} on: TAS ${tas[token]}`,
+    {
+      hint: 'The weights are damaged, or numbers overflow float32: `layer8 verify` tells whether this adapter computes rightly.',
+    },
+  );
+}

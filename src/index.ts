@@ -36,15 +36,8 @@ export interface LoadOptions extends ModelOptions {
  */
 export async function load(options: LoadOptions = {}): Promise<Layer8> {
   const { folder, name } = await resolveModel(options.model);
-  const tokenizer = loadTokenizer(folder);
-  tokenizer.catch(() => {});
-  const model = await BertModel.open(folder, options);
-  try {
-    return new Layer8(model, await tokenizer, { folder, name });
-  } catch (error) {
-    await model[Symbol.asyncDispose]();
-    throw error;
-  }
+  const tokenizer = await loadTokenizer(folder);
+  return new Layer8(await BertModel.open(folder, options), tokenizer, { folder, name });
 }
 
 /** A model on a GPU, and its tokenizer. Calls may overlap: they queue. Dispose it, and the process can end. */
@@ -74,8 +67,13 @@ export class Layer8 implements AsyncDisposable {
    *
    * @throws UsageError, InputError, ModelError, GpuError, NumericError
    */
-  async analyze(inputs: string | Input | readonly (string | Input)[], options: Partial<AnalysisOptions> = {}): Promise<AnalysisResult> {
-    const list = (Array.isArray(inputs) ? inputs : [inputs]).map((input: string | Input) => (typeof input === 'string' ? { text: input } : input));
+  async analyze(
+    inputs: string | Input | readonly (string | Input)[],
+    options: Partial<AnalysisOptions> = {},
+  ): Promise<AnalysisResult> {
+    const list = (Array.isArray(inputs) ? inputs : [inputs]).map((input: string | Input) =>
+      typeof input === 'string' ? { text: input } : input,
+    );
     const complete = this.complete(options);
     const sequences: SequenceResult[] = [];
     for await (const sequence of analyzeStream(this.#bert, this.#tokenizer, list, complete)) sequences.push(sequence);
@@ -87,8 +85,15 @@ export class Layer8 implements AsyncDisposable {
    *
    *     for await (const sequence of layer8.analyzeStream(lines(), { layer: 2 })) console.log(sequence.threshold);
    */
-  analyzeStream(inputs: Inputs, { onProgress, saveHiddenStates, signal, ...options }: Partial<AnalysisOptions> & StreamOptions = {}): AsyncGenerator<SequenceResult> {
-    const stream: StreamOptions = { ...(onProgress && { onProgress }), ...(saveHiddenStates && { saveHiddenStates }), ...(signal && { signal }) };
+  analyzeStream(
+    inputs: Inputs,
+    { onProgress, saveHiddenStates, signal, ...options }: Partial<AnalysisOptions> & StreamOptions = {},
+  ): AsyncGenerator<SequenceResult> {
+    const stream: StreamOptions = {
+      ...(onProgress && { onProgress }),
+      ...(saveHiddenStates && { saveHiddenStates }),
+      ...(signal && { signal }),
+    };
     return analyzeStream(this.#bert, this.#tokenizer, inputs, this.complete(options), stream);
   }
 
@@ -111,15 +116,26 @@ export class Layer8 implements AsyncDisposable {
    *
    *     const { states, shape } = await layer8.hiddenStates('The quick brown fox.', { layer: 4 });
    */
-  async hiddenStates(input: string | Input, { layer = this.#bert.layers }: { layer?: number } = {}): Promise<{ states: Float32Array; shape: readonly [number, number]; tokens: string[] }> {
+  async hiddenStates(
+    input: string | Input,
+    { layer = this.#bert.layers }: { layer?: number } = {},
+  ): Promise<{ states: Float32Array; shape: readonly [number, number]; tokens: string[] }> {
     const { text, pair } = typeof input === 'string' ? { text: input, pair: undefined } : input;
     let found: { states: Float32Array; shape: readonly [number, number] } | undefined;
-    const saveHiddenStates = (_id: string, _layer: number, states: Float32Array, shape: readonly [number, number]): void => {
+    const saveHiddenStates = (
+      _id: string,
+      _layer: number,
+      states: Float32Array,
+      shape: readonly [number, number],
+    ): void => {
       found = { states, shape };
     };
     const inputs = [typeof input === 'string' ? { text: input } : input];
     for await (const _ of this.analyzeStream(inputs, { layer, saveHiddenStates })) continue;
-    return { ...(found as { states: Float32Array; shape: readonly [number, number] }), tokens: this.tokenize(text, pair).tokens };
+    return {
+      ...(found as { states: Float32Array; shape: readonly [number, number] }),
+      tokens: this.tokenize(text, pair).tokens,
+    };
   }
 
   /**
@@ -127,7 +143,10 @@ export class Layer8 implements AsyncDisposable {
    *
    *     const [tas] = await layer8.tas([{ ids: [101, 7592, 102] }]);
    */
-  async tas(sequences: readonly TokenSequence[], { layer = this.#bert.layers }: { layer?: number } = {}): Promise<Float32Array[]> {
+  async tas(
+    sequences: readonly TokenSequence[],
+    { layer = this.#bert.layers }: { layer?: number } = {},
+  ): Promise<Float32Array[]> {
     const batch = pack(sequences);
     const [bytes] = await this.#bert.run(({ record, weights }) => {
       const { recording, ops } = record();

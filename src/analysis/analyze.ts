@@ -157,7 +157,7 @@ async function measureBatch(
   const [first] = batch;
   if (first && batch.length === 1 && first.rows > BATCH_ROWS) return [await measureLong(model, first, request)];
   try {
-    const sources = await loadMeasureSources();
+    const sources = await loadMeasureSources(request.options);
     const measured = await model.run((session) => measure(session, sources, batch, request));
     for (const [index, one] of measured.entries()) await checkFinite(model, batch[index] as Prepared, one, request);
     return measured;
@@ -207,7 +207,7 @@ async function checkFinite(
 ): Promise<void> {
   const token = tas.findIndex((value) => !Number.isFinite(value));
   if (token < 0) return;
-  const sources = await loadMeasureSources();
+  const sources = await loadMeasureSources(request.options);
   const options = { ...request.options, flow: true };
   const [again] = await model.run((session) =>
     measure(session, sources, [input], { options, select: false, states: false }),

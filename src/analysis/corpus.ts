@@ -21,7 +21,7 @@ export async function decideTogether(
   inputs: readonly Collected[],
   options: AnalysisOptions,
 ): Promise<Decided[]> {
-  const sources = await loadItemSources();
+  const sources = await loadItemSources(options);
   const norms = new Float32Array(inputs.reduce((sum, { tas }) => sum + tas.length, 0));
   let at = 0;
   for (const { tas } of inputs) {

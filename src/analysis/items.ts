@@ -22,12 +22,13 @@ export interface Decided {
 }
 
 export interface ItemSources extends SelectionSources {
-  readonly wordReduce: KernelSource;
+  /** Only where words are ranked. */
+  readonly wordReduce: KernelSource | undefined;
 }
 
-export async function loadItemSources(): Promise<ItemSources> {
-  const [selection, wordReduce] = await Promise.all([loadSelectionSources(), loadKernelSource('word_reduce')]);
-  return { ...selection, wordReduce };
+export async function loadItemSources({ unit }: AnalysisOptions): Promise<ItemSources> {
+  const wordReduce = unit === 'word' ? loadKernelSource('word_reduce') : undefined;
+  return { ...(await loadSelectionSources()), wordReduce: await wordReduce };
 }
 
 /** The rows and items of an input, as far as ranking is concerned. */
@@ -59,7 +60,7 @@ export function recordItems(
   const layout = layOut(inputs, options);
   const reads: Tensor[] = [];
   const words =
-    options.unit === 'word' && layout.count > 0
+    sources.wordReduce && layout.count > 0
       ? recordWords(gpu, sources.wordReduce, recording, norms, layout, options)
       : undefined;
   if (words) reads.push(words);

@@ -2,6 +2,7 @@ import { pack } from '../bert/batch.ts';
 import { forward } from '../bert/forward.ts';
 import type { Session } from '../bert/model.ts';
 import type { Stage } from '../bert/operations.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { KernelSource } from '../gpu/kernel.ts';
 import type { Recording } from '../gpu/recording.ts';
 import { loadKernelSource } from '../gpu/sources.ts';
@@ -27,12 +28,13 @@ export interface Measured extends Decided {
 }
 
 export interface MeasureSources extends ItemSources {
-  readonly shift: KernelSource;
+  /** Only where shifts are asked for. */
+  readonly shift: KernelSource | undefined;
 }
 
-export async function loadMeasureSources(): Promise<MeasureSources> {
-  const [items, shift] = await Promise.all([loadItemSources(), loadKernelSource('shift')]);
-  return { ...items, shift };
+export async function loadMeasureSources(options: AnalysisOptions): Promise<MeasureSources> {
+  const shift = options.shift ? loadKernelSource('shift') : undefined;
+  return { ...(await loadItemSources(options)), shift: await shift };
 }
 
 /** What to bring back besides TAS. */
@@ -79,17 +81,17 @@ export async function measure(
   });
   const readItems = items.reads.map(read);
   const readFlow = flow.map(read);
-  const readShift = options.shift
-    ? read(
-        recordShift(
-          session,
-          sources,
-          recording,
-          states.map((state) => ops.asBuffer(state)),
-          options.layer,
-        ),
-      )
-    : undefined;
+  const readShift =
+    sources.shift &&
+    read(
+      recordShift(
+        session.gpu,
+        sources.shift,
+        recording,
+        states.map((state) => ops.asBuffer(state)),
+        options.layer,
+      ),
+    );
   const readStates = request.states ? read(hidden) : undefined;
 
   const results = await recording.submit(reads);
@@ -118,8 +120,8 @@ export async function measure(
 
 /** [S, 4] from the states of the layers 0..layer: at layer 0 there is no layer before, and it is compared with itself. */
 function recordShift(
-  session: Session,
-  sources: MeasureSources,
+  gpu: Gpu,
+  source: KernelSource,
   recording: Recording,
   states: readonly Tensor[],
   layer: number,
@@ -129,7 +131,7 @@ function recordShift(
   const first = states[0] as Tensor;
   const S = current.rows;
   const y = recording.tensor('shift', [S, SHIFTS]);
-  recording.dispatch(session.gpu.kernel(sources.shift), { current, previous, first, y }, { S, H: current.columns }, [
+  recording.dispatch(gpu.kernel(source), { current, previous, first, y }, { S, H: current.columns }, [
     Math.ceil(S / 64),
   ]);
   return y;

@@ -21,19 +21,24 @@ const CHOICES: { readonly [K in keyof AnalysisOptions]?: readonly AnalysisOption
  */
 export function completeOptions(given: Partial<AnalysisOptions>, config: BertConfig, layers: number): AnalysisOptions {
   for (const name of Object.keys(given)) {
-    if (!(name in DEFAULT_OPTIONS)) throw new UsageError(`there is no option ${name}: choose from ${Object.keys(DEFAULT_OPTIONS).join(', ')}`);
+    if (!(name in DEFAULT_OPTIONS))
+      throw new UsageError(`there is no option ${name}: choose from ${Object.keys(DEFAULT_OPTIONS).join(', ')}`);
   }
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const options: AnalysisOptions = { ...DEFAULT_OPTIONS, layer: layers, ...present };
   for (const [name, values] of Object.entries(CHOICES)) {
     const value = options[name as keyof AnalysisOptions];
-    if (!(values as readonly unknown[]).includes(value)) throw new UsageError(`${name} ${String(value)}: choose from ${values.join(', ')}`);
+    if (!(values as readonly unknown[]).includes(value))
+      throw new UsageError(`${name} ${String(value)}: choose from ${values.join(', ')}`);
   }
   const { quantile, threshold, stride, layer } = options;
   if (!(quantile >= 0 && quantile <= 1)) throw new UsageError(`quantile ${quantile}: a number from 0 to 1`);
-  if (threshold !== null && !(threshold >= 0 && threshold < Infinity)) throw new UsageError(`threshold ${threshold}: a number from 0`);
-  if (!Number.isInteger(stride) || stride < 0) throw new UsageError(`stride ${stride}: a whole number of tokens from 0`);
+  if (threshold !== null && !(threshold >= 0 && threshold < Infinity))
+    throw new UsageError(`threshold ${threshold}: a number from 0`);
+  if (!Number.isInteger(stride) || stride < 0)
+    throw new UsageError(`stride ${stride}: a whole number of tokens from 0`);
   checkLayer(layer, config);
-  if (layer > layers) throw new UsageError(`layer ${layer}: only ${layers} layers were loaded: load the model with { layers: ${layer} }`);
+  if (layer > layers)
+    throw new UsageError(`layer ${layer}: only ${layers} layers were loaded: load the model with { layers: ${layer} }`);
   return options;
 }

@@ -31,10 +31,12 @@ export class FileSource implements ByteSource {
   static async open(path: string): Promise<FileSource | undefined> {
     let handle: FileHandle | undefined;
     try {
+      // Before it is opened: opening a FIFO waits for whoever writes to it.
+      const found = await stat(path);
+      if (!found.isFile())
+        throw new ModelError(`${path} is ${found.isDirectory() ? 'a folder' : 'not a regular file'}`);
       handle = await open(path, 'r');
       const opened = await handle.stat({ bigint: true });
-      // A FIFO or a device has no size and no positions to read from.
-      if (!opened.isFile()) throw new ModelError(`${path} is ${opened.isDirectory() ? 'a folder' : 'not a file'}`);
       return new FileSource(path, handle, opened);
     } catch (cause) {
       await handle?.close();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFile, copyFile, mkdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -92,6 +93,18 @@ describe('BERT in shards', () => {
         /It holds the embeddings \(5 tensors\)/,
         /of the model\.$/,
       );
+    }));
+
+  test('nor where they lie in one file with the layer', () =>
+    inTemporaryFolder(async (folder) => {
+      const [word, query] = [
+        'bert.embeddings.word_embeddings.weight',
+        'bert.encoder.layer.4.attention.self.query.weight',
+      ];
+      await writeFile(join(folder, INDEX), JSON.stringify({ weight_map: { [word]: 'a', [query]: 'a', other: 'a' } }));
+      await using checkpoint = await openCheckpoint(folder);
+      const holds = /a is missing from .* It holds encoder layer 4, the embeddings and other \(3 tensors\)/;
+      await expectFailure(checkpoint.find(query), ModelError, holds, /of the model\.$/);
     }));
 
   test('a shard that lacks what the index promises', () =>
@@ -255,6 +268,12 @@ describe('a folder without weights', () => {
       await expectFailure(openCheckpoint(folder), ModelError, /model\.safetensors is a folder/);
     }));
 
+  test('where model.safetensors is a pipe, which nobody writes to', () =>
+    inTemporaryFolder(async (folder) => {
+      execFileSync('mkfifo', [join(folder, 'model.safetensors')]);
+      await expectFailure(openCheckpoint(folder), ModelError, /model\.safetensors is not a regular file/);
+    }));
+
   test.each([
     ['pytorch_model.bin', /only pytorch_model\.bin, which is a PyTorch pickle/],
     ['bert.gguf', /only bert\.gguf, which is a GGUF file/],
@@ -269,29 +288,37 @@ describe('a folder without weights', () => {
 });
 
 describe('a file that changes while it is read', () => {
+  const seconds = 1000;
   const bytes = fileOf({ w: { dtype: 'F32', shape: [4096], data_offsets: [0, 16384] } }, 16384);
 
   test.each<[string, (path: string) => Promise<void>]>([
-    ['grows', (path) => appendFile(path, 'x')],
+    [
+      'grows, and keeps its time',
+      async (path) => {
+        await appendFile(path, 'x');
+        await utimes(path, seconds, seconds);
+      },
+    ],
     ['is cut off', (path) => writeFile(path, bytes.subarray(0, 1000))],
     ['is written in place', (path) => writeFile(path, bytes)],
     ['is touched', (path) => utimes(path, 1, 1)],
     ['is removed', (path) => rename(path, `${path}.old`)],
     [
-      'is replaced',
+      'is replaced by one of the same time and size',
       async (path) => {
         await writeFile(`${path}.new`, bytes);
+        await utimes(`${path}.new`, seconds, seconds);
         await rename(`${path}.new`, path);
       },
     ],
   ])('%s', (_, change) =>
     withModel(bytes, async (folder) => {
+      const path = join(folder, 'model.safetensors');
+      await utimes(path, seconds, seconds);
       await using checkpoint = await openCheckpoint(folder);
       const tensor = await checkpoint.need('w', [4096]);
       await tensor.read(0, 8192);
-      // Later than the clock of the file system can miss.
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      await change(join(folder, 'model.safetensors'));
+      await change(path);
       await expectFailure(
         tensor.read(8192, 8192),
         ModelError,

@@ -54,12 +54,27 @@ describe('refuses, and says why', () => {
   test('a file shorter than the length of the header', () => refused(new Uint8Array(7), /has 7 bytes/));
 
   test.each([
-    ['over 100,000,000', 100_000_001n, /100000001 bytes/],
+    ['over 100,000,000', 100_000_001n, /says that its header has 100000001 bytes/],
     ['past 2^53', 2n ** 53n + 1n, /9007199254740993 bytes/],
     ['of 2^64 − 1', 2n ** 64n - 1n, /18446744073709551615 bytes/],
     ['past the end of the file', 100n, /cut off: 98 of the 100 bytes of its header are missing/],
     ['that leaves nothing', 0n, /does not begin with "\{"/],
   ])('a header length %s', (_, length, message) => refused(withLength(length, '{}'), message));
+
+  test('a header length over 100,000,000 in a file that is as long', () =>
+    inTemporaryFolder(async (folder) => {
+      const path = join(folder, 'model.safetensors');
+      await writeFile(path, withLength(100_000_001n, '{'));
+      await truncate(path, 100_000_100);
+      const source = (await FileSource.open(path)) as FileSource;
+      await expectFailure(
+        openSafetensors(source),
+        ModelError,
+        /says that its header has 100000001 bytes/,
+        /at most 100000000/,
+      );
+      await source.close();
+    }));
 
   test.each<[string, string | Uint8Array, RegExp]>([
     ['that is not UTF-8', Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), /not UTF-8/],
@@ -111,6 +126,7 @@ describe('refuses, and says why', () => {
     ['is text', '["1"]', '[0,4]', /expected a number/],
     ['makes more bytes than can be counted', '[67108864,67108864,64]', '[0,4]', /too many/],
     ['does not match the bytes', '[2]', '[0,4]', /F32 of shape \[2\], takes 8 bytes; its data_offsets give 4/],
+    ['leaves bytes over', '[1]', '[0,8]', /takes 4 bytes; its data_offsets give 8/],
     ['ends before it begins', '[1]', '[4,0]', /data_offsets \[4, 0\]/],
     ['has one offset', '[1]', '[0]', /data_offsets \[0\]/],
     ['has three offsets', '[1]', '[0,4,8]', /more than 2 sizes/],
@@ -203,7 +219,7 @@ describe('reads', () => {
     const header = {
       __metadata__: { format: 'pt', 'quote"': 'ü\n' },
       b: { ...f32([1], 0, 4), later: { list: [1.5e3, null, true, 'x'] } },
-      none: f32([0, 9_007_199_254_740_991], 0, 0),
+      none: f32([9_007_199_254_740_991, 0], 0, 0),
       also: f32([3, 0], 4, 4),
     };
     const file = await openSafetensors(new MemorySource(fileOf(`${JSON.stringify(header)}   `, 4)));

@@ -1,7 +1,7 @@
-import { lstat, mkdir, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { lstat, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { IoError, ModelError } from '../errors.ts';
-import { diskError } from './disk.ts';
+import { diskError, makeFolder } from './disk.ts';
 import { withLock } from './lock.ts';
 import { isCommit } from './names.ts';
 
@@ -61,8 +61,8 @@ export async function writeRef(folder: ModelFolder, revision: string, commit: st
   if ((await readRef(folder, revision)) === commit) return;
   // Not beside the ref itself, where other tools would take it for one.
   const temporary = join(dirname(folder.lock), 'layer8.ref');
+  await makeFolder(dirname(path));
   try {
-    await mkdir(dirname(path), { recursive: true });
     await writeFile(temporary, commit);
     await rename(temporary, path);
   } catch (error) {
@@ -86,8 +86,8 @@ export async function linkBlob(
   link: typeof symlink = symlink,
 ): Promise<'linked' | 'moved'> {
   const target = relative(dirname(pointer), blob);
+  await makeFolder(dirname(pointer));
   try {
-    await mkdir(dirname(pointer), { recursive: true });
     const old = await readlink(pointer).catch(() => null);
     if (old === target) return 'linked';
     await rm(pointer, { force: true });

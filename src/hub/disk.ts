@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { mkdir, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { IoError } from '../errors.ts';
 import { interrupted } from './failures.ts';
 
@@ -56,6 +57,26 @@ export async function checkFreeSpace(folder: string, bytes: number): Promise<voi
       },
     );
   }
+}
+
+/**
+ * Creates a folder and those above it. Not by mkdir's own `recursive`: that never returns where a file system says
+ * "no such folder" of a new one in a folder that is there, as /proc does (Node 20).
+ * @throws IoError
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const make = () =>
+    mkdir(path).then(
+      () => null,
+      (error: NodeJS.ErrnoException) => error,
+    );
+  let failure = await make();
+  if (failure?.code === 'ENOENT' && dirname(path) !== path) {
+    await makeFolder(dirname(path));
+    failure = await make();
+  }
+  if (failure === null || (await stat(path).catch(() => null))?.isDirectory()) return;
+  throw diskError(failure, 'cannot create the folder', path);
 }
 
 /** The typed error of a failed file operation; an error that is already typed, or an abort, goes through unchanged. */

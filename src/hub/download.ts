@@ -1,7 +1,7 @@
-import { constants, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IoError } from '../errors.ts';
-import { checkFreeSpace, diskError, formatBytes, hashFile } from './disk.ts';
+import { checkFreeSpace, diskError, formatBytes, hashFile, makeFolder } from './disk.ts';
 import { TransientError, statusError } from './failures.ts';
 import type { Answer } from './http.ts';
 import { request, withRetries } from './http.ts';
@@ -42,11 +42,7 @@ export async function downloadFile(job: DownloadJob): Promise<void> {
     onDisk = bytes;
     job.onBytes?.(bytes);
   };
-  try {
-    await mkdir(dirname(target), { recursive: true });
-  } catch (error) {
-    throw diskError(error, 'cannot create the folder', dirname(target));
-  }
+  await makeFolder(dirname(target));
   await checkFreeSpace(dirname(target), file.size - Math.min(onDisk, file.size));
   for (let round = 1; ; round++) {
     // The strong ETag of the last answer: with it, a server whose file has changed meanwhile sends all of it.

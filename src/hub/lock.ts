@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IoError } from '../errors.ts';
-import { diskError } from './disk.ts';
+import { diskError, makeFolder } from './disk.ts';
 import { interrupted } from './failures.ts';
 
 const HEARTBEAT_MS = 1000;
@@ -57,8 +57,8 @@ async function acquire(path: string, signature: string, options: LockOptions): P
     if (await create(path, signature)) return;
     const owner = await read(path);
     if (owner === null) {
-      // Released in between. Not fifty times in a row: then something that is no lock lies there.
-      if (++vanished > 50) throw new IoError(`cannot take the lock ${path}: a file is in the way that cannot be read`);
+      // Released in between. Not twenty times in a row: then something that is no lock lies there.
+      if (++vanished > 20) throw new IoError(`cannot take the lock ${path}: a file is in the way that cannot be read`);
     } else {
       vanished = 0;
       const seen =
@@ -82,11 +82,7 @@ async function acquire(path: string, signature: string, options: LockOptions): P
 
 /** Whether the lock file could be created: false if there is one. */
 async function create(path: string, signature: string): Promise<boolean> {
-  try {
-    await mkdir(dirname(path), { recursive: true });
-  } catch (error) {
-    throw diskError(error, 'cannot create the folder', dirname(path));
-  }
+  await makeFolder(dirname(path));
   try {
     await writeFile(path, signature, { flag: 'wx' });
     return true;

@@ -58,7 +58,7 @@ test(
         expect(readFileSync(join(home.path, POINTER)).equals(content)).toBe(true);
         expect(leftovers(home.path)).toEqual([]);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   },
 );

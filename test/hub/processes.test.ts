@@ -45,10 +45,10 @@ test('the lock of another machine is respected while its heartbeat goes on, and 
   using home = temporaryFolder();
   const path = join(home.path, 'layer8.lock');
   writeFileSync(path, sign(1, 'another-machine'));
-  let beating = true;
+  const beat = { on: true };
   const heart = (async () => {
-    for (let beat = 1; beating; beat++) {
-      utimesSync(path, beat, beat);
+    for (let seconds = 1; beat.on; seconds++) {
+      utimesSync(path, seconds, seconds);
       await sleep(50);
     }
   })();
@@ -60,7 +60,7 @@ test('the lock of another machine is respected while its heartbeat goes on, and 
   await sleep(900);
   expect(entered).toBe(false);
   expect(waited).toBe(1);
-  beating = false;
+  beat.on = false;
   await heart;
   await work;
   expect(entered).toBe(true);

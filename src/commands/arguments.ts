@@ -46,6 +46,11 @@ export interface NumberRange {
   accepts: (value: number) => boolean;
 }
 
+export const WHOLE_NUMBER: NumberRange = {
+  takes: 'a whole number from 0',
+  accepts: (value) => Number.isSafeInteger(value) && value >= 0,
+};
+
 /** Every command takes these. */
 export const COMMON_OPTIONS = {
   title: 'Everywhere',
@@ -144,23 +149,29 @@ export function oneOf(choices: readonly string[]): string {
   return choices.length < 2 ? choices.join('') : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
 }
 
+/** @throws UsageError where windows are described that `--long` rules out */
+export function refuseStrideWithoutWindows(parsed: ParsedArguments): void {
+  const long = parsed.text('long') ?? 'window';
+  if (!parsed.has('stride') || long === 'window') return;
+  throw new UsageError(`--stride and --long ${long} exclude each other: only --long window makes windows`);
+}
+
 /** The help of one command. */
 export function commandHelp(spec: CommandSpec): string {
-  const label = (option: OptionSpec): string => {
-    if (option.value === undefined) return `--${option.name}`;
-    return `--${option.name} ${option.value}`;
-  };
-  const lines = [
-    `${spec.summary}.`,
-    '',
-    ...spec.usage.map((usage, i) => `${i === 0 ? 'Usage:' : '      '} layer8 ${usage}`),
-  ];
+  const usage = spec.usage.map((way, i) => `${i === 0 ? 'Usage:' : '      '} layer8 ${way}`);
+  const notes = (spec.notes ?? []).flatMap((note) => ['', note]);
+  return `${[`${spec.summary}.`, '', ...usage, '', ...optionLines(spec), ...notes].join('\n')}\n`;
+}
+
+/** One line an option, below the title of its group. */
+export function optionLines(spec: CommandSpec): string[] {
+  const label = ({ name, value }: OptionSpec) => (value === undefined ? `--${name}` : `--${name} ${value}`);
   const width = 2 + Math.max(...spec.groups.flatMap(({ options }) => options.map((option) => label(option).length)));
-  for (const { title, options } of spec.groups) {
-    lines.push('', `${title}:`, ...options.map((option) => `  ${label(option).padEnd(width)}${option.help}`));
-  }
-  for (const note of spec.notes ?? []) lines.push('', note);
-  return `${lines.join('\n')}\n`;
+  return spec.groups.flatMap(({ title, options }, i) => [
+    ...(i === 0 ? [] : ['']),
+    `${title}:`,
+    ...options.map((option) => `  ${label(option).padEnd(width)}${option.help}`),
+  ]);
 }
 
 function valueOf(option: OptionSpec, value: string | undefined, inline: boolean): string {

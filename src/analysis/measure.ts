@@ -37,6 +37,9 @@ export async function loadMeasureSources(options: AnalysisOptions): Promise<Meas
   return { ...(await loadItemSources(options)), shift: await shift };
 }
 
+/** The rows and items of an input. */
+export type MeasuredInput = Pick<Prepared, 'sequences' | 'rows' | 'rowOf' | 'items'>;
+
 /** What to bring back besides TAS. */
 export interface MeasureRequest {
   readonly options: AnalysisOptions;
@@ -53,7 +56,7 @@ export interface MeasureRequest {
 export async function measure(
   session: Session,
   sources: MeasureSources,
-  inputs: readonly Prepared[],
+  inputs: readonly MeasuredInput[],
   request: MeasureRequest,
 ): Promise<Measured[]> {
   const { options } = request;
@@ -92,7 +95,7 @@ export async function measure(
         options.layer,
       ),
     );
-  const readStates = request.states ? read(hidden) : undefined;
+  const readStates = request.states ? read(ops.asBuffer(hidden)) : undefined;
 
   const results = await recording.submit(reads);
 

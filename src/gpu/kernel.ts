@@ -74,6 +74,11 @@ export class Kernel {
     this.pipeline.catch(() => {});
   }
 
+  /** Whether the kernel writes this operand. */
+  writes(operand: string): boolean {
+    return /write/.test(this.operands.get(operand)?.declaration ?? '');
+  }
+
   /** Bytes of the uniform. */
   get uniformBytes(): number {
     return Math.ceil(this.fields.length / 4) * 16;

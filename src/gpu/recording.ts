@@ -22,6 +22,7 @@ export class Recording {
   readonly #gpu: Gpu;
   readonly #steps: Step[] = [];
   readonly #owned = new Set<Tensor>();
+  readonly #makers = new Map<Tensor, string>();
   readonly #uploads: { tensor: Tensor; data: ArrayBufferView }[] = [];
 
   constructor(gpu: Gpu) {
@@ -59,7 +60,14 @@ export class Recording {
         `kernel ${kernel.name} takes ${[...kernel.operands.keys()].join(', ')}; given ${names.join(', ')}`,
       );
     }
+    for (const [name, tensor] of Object.entries(operands))
+      if (kernel.writes(name)) this.#makers.set(tensor, kernel.name);
     if (x * y * z > 0) this.#steps.push({ kernel, operands, numbers, grid: [x, y, z] });
+  }
+
+  /** The name of the kernel that writes `tensor`, the last one where there are several. */
+  makerOf(tensor: Tensor): string | undefined {
+    return this.#makers.get(tensor);
   }
 
   /** How many dispatches are written down. */

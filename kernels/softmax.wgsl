@@ -5,7 +5,8 @@
 //           probabilities [A, S, longest]
 // Dispatch  one invocation a row of a head; workgroups of 64 × 1, grid [⌈S / 64⌉, A]
 // Method    The maximum is subtracted first, so that exp never overflows and the sum is at least 1. Only the row's own sequence is
-//           read and written: entries past its end mean nothing. The sum is taken in blocks of 32.
+//           read and written: entries past its end mean nothing. The sum is taken in blocks of 32. On some drivers exp(NaN) is
+//           a number, so infinities and NaN among the scores are found by their bits: they make the whole row NaN.
 // Limits    A ≤ 65535. A · S · longest below 2³².
 // Twin      test/twins/softmax.ts
 
@@ -31,7 +32,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let end = row + rows[s].w;
 
   var largest = scores[row];
-  for (var i = row + 1u; i < end; i++) { largest = max(largest, scores[i]); }
+  var not_a_number = 0u;
+  for (var i = row; i < end; i++) {
+    largest = max(largest, scores[i]);
+    if ((bitcast<u32>(scores[i]) & 0x7f800000u) == 0x7f800000u) { not_a_number = 0x7fc00000u; }
+  }
 
   var sum = 0.0;
   for (var i = row; i < end;) {
@@ -45,5 +50,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     sum += block;
   }
 
+  if (not_a_number != 0u) { sum = bitcast<f32>(not_a_number); }
   for (var i = row; i < end; i++) { probabilities[i] /= sum; }
 }

@@ -1,5 +1,6 @@
+import { vi } from 'vitest';
 import { Gpu } from '../../src/gpu/device.ts';
-import type { Constants } from '../../src/gpu/kernel.ts';
+import type { Constants, KernelSource } from '../../src/gpu/kernel.ts';
 import { Recording } from '../../src/gpu/recording.ts';
 import { loadKernelSource } from '../../src/gpu/sources.ts';
 import type { Tensor } from '../../src/gpu/tensor.ts';
@@ -16,6 +17,9 @@ export interface KernelCall {
   /** Dawn's own bounds checks; on where it is left out, as for a user in a browser. */
   readonly robustness?: boolean;
 }
+
+// A driver compiles a kernel at its first dispatch, on a processor that runs other tests too.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** Words after the end of every operand that a kernel must leave alone. */
 const MARGIN = 64;
@@ -41,11 +45,11 @@ export async function closeGpus(): Promise<void> {
 }
 
 /**
- * Runs one dispatch and returns every operand as it is afterwards, by name.
+ * Runs one dispatch of kernels/NAME.wgsl, or of the source given, and returns every operand as it is afterwards, by name.
  * @throws Error where the kernel wrote past the end of an operand.
  */
 export async function runKernel<T extends Record<string, Operand>>(
-  name: string,
+  source: string | KernelSource,
   call: KernelCall & { operands: T },
 ): Promise<T> {
   const gpu = await testGpu(call.robustness);
@@ -54,13 +58,13 @@ export async function runKernel<T extends Record<string, Operand>>(
   for (const [label, operand] of Object.entries(call.operands)) {
     tensors[label] = recording.upload(label, [operand.length + MARGIN], withMargin(operand));
   }
-  const kernel = gpu.kernel(await loadKernelSource(name), call.constants);
+  const kernel = gpu.kernel(typeof source === 'string' ? await loadKernelSource(source) : source, call.constants);
   recording.dispatch(kernel, tensors, call.numbers, call.grid);
   const bytes = await recording.submit(Object.values(tensors));
   const after = Object.entries(call.operands).map(([label, operand], i) => {
     const words = new Uint32Array(bytes[i] as ArrayBuffer);
     if (words.subarray(operand.length).some((word) => word !== UNTOUCHED))
-      throw new Error(`${name} wrote past the end of ${label}`);
+      throw new Error(`${kernel.name} wrote past the end of ${label}`);
     const values = words.slice(0, operand.length);
     return [label, operand instanceof Float32Array ? new Float32Array(values.buffer) : values];
   });

@@ -1,0 +1,69 @@
+import * as fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
+import { attentionContext } from '../twins/attention_context.ts';
+import type { AttentionSize } from '../twins/attention_scores.ts';
+import { alone, batchOf, heads, lengths, numbers, seed, seeded } from './data.ts';
+import { closeGpus, runKernel } from './harness.ts';
+
+afterAll(closeGpus);
+
+async function run(
+  probabilities: Float32Array,
+  value: Float32Array,
+  rows: Uint32Array,
+  size: AttentionSize,
+  robustness = true,
+): Promise<Float32Array> {
+  const operands = { probabilities, value, rows, context: new Float32Array(size.S * size.H) };
+  const grid = [Math.ceil(size.H / 64), size.S] as const;
+  return (await runKernel('attention_context', { operands, numbers: { ...size }, grid, robustness })).context;
+}
+
+test("is the weighted sum of a sequence's values, and reads nothing past its end", async () => {
+  await fc.assert(
+    fc.asyncProperty(lengths, heads, fc.boolean(), seed, async (sequences, { A, D }, robustness, start) => {
+      const random = seeded(start);
+      const { table, rows: S, longest } = batchOf(random, sequences);
+      const size = { S, H: A * D, A, D, longest };
+      const [probabilities, value] = [numbers(random, A * S * longest), numbers(random, S * size.H)];
+      const expected = attentionContext(probabilities, value, table, size);
+      for (const [i] of probabilities.entries()) {
+        const s = Math.floor(i / longest) % S;
+        if (i % longest >= (table[4 * s + 3] as number)) probabilities[i] = Number.NaN;
+      }
+      const atol = sumTolerance(longest, 1, 16) + ROUNDING * longest;
+      allclose(await run(probabilities, value, table, size, robustness), expected, { atol });
+    }),
+    { numRuns: 15 },
+  );
+});
+
+test('hostile numbers', async () => {
+  const size = { S: 2, H: 2, A: 1, D: 2, longest: 2 };
+  const probabilities = Float32Array.of(1, 1e-41, 0.5, 0.5);
+  const value = Float32Array.of(1e30, -0, -1e30, 1e-41);
+  const { table } = batchOf(seeded(0), [2]);
+  allclose(await run(probabilities, value, table, size), attentionContext(probabilities, value, table, size), {
+    rtol: 5e-7,
+    atol: 1e-10,
+  });
+});
+
+test('a sequence does not depend on what it is packed with', async () => {
+  const [A, D] = [3, 18];
+  const random = seeded(17);
+  const batch = batchOf(random, [5, 40, 90, 1]);
+  const size = { S: batch.rows, H: A * D, A, D, longest: batch.longest };
+  const [probabilities, value] = [numbers(random, A * size.S * size.longest), numbers(random, size.S * size.H)];
+  const packed = await run(probabilities, value, batch.table, size);
+  for (const { start, length } of batch.sequences) {
+    const rowsOf = (x: Float32Array): Float32Array => x.slice(start * size.H, (start + length) * size.H);
+    const own = await run(alone(probabilities, size, start, length), rowsOf(value), batchOf(random, [length]).table, {
+      ...size,
+      S: length,
+      longest: length,
+    });
+    expect(rowsOf(packed)).toEqual(own);
+  }
+});

@@ -1,0 +1,60 @@
+import * as fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { findNonfinite } from '../twins/find_nonfinite.ts';
+import { element, packHalves, seed, seeded } from './data.ts';
+import { closeGpus, runKernel } from './harness.ts';
+
+afterAll(closeGpus);
+
+const NONE = 0xffffffff;
+
+async function run(words: Uint32Array, count: number, ELEMENT: number, groups: number): Promise<number> {
+  const operands = { words, found: Uint32Array.of(NONE) };
+  const { found } = await runKernel('find_nonfinite', {
+    operands,
+    numbers: { count },
+    constants: { ELEMENT },
+    grid: [groups],
+  });
+  return found[0] as number;
+}
+
+test('finds the first of those there are, whatever the grid', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 2000 }),
+      element,
+      fc.integer({ min: 0, max: 3 }),
+      fc.integer({ min: 1, max: 40 }),
+      seed,
+      async (count, ELEMENT, bad, groups, start) => {
+        const random = seeded(start);
+        const place = (): number => Math.floor(random() * count);
+        if (ELEMENT === 0) {
+          const x = Float32Array.from({ length: count }, () => (2 * random() - 1) * 3e38);
+          for (let i = 0; i < bad; i++) x[place()] = [Number.NaN, Infinity, -Infinity][i] as number;
+          expect(await run(new Uint32Array(x.buffer), count, 0, groups)).toBe(findNonfinite(x));
+        } else {
+          const [largest, infinity] = ELEMENT === 1 ? [0x7bff, 0x7c00] : [0x7f7f, 0x7f80];
+          const halves = Uint16Array.from(
+            { length: count },
+            () => Math.floor(random() * (largest + 1)) | (random() < 0.5 ? 0x8000 : 0),
+          );
+          for (let i = 0; i < bad; i++) halves[place()] = infinity | ([0, 0x8000, 1][i] as number);
+          const { words, values } = packHalves(halves, ELEMENT);
+          expect(await run(words, count, ELEMENT, groups)).toBe(findNonfinite(values));
+        }
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test('the largest and the smallest numbers are finite', async () => {
+  const x = Float32Array.of(3.4028234663852886e38, -3.4028234663852886e38, 1e-45, -0);
+  expect(await run(new Uint32Array(x.buffer), 4, 0, 1)).toBe(NONE);
+});
+
+test('what lies after the last number does not count', async () => {
+  expect(await run(Uint32Array.of(0x3c00 | (0x7c00 << 16)), 1, 1, 1)).toBe(NONE);
+});

@@ -1,0 +1,69 @@
+import * as fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
+import { layerNorm } from '../twins/layer_norm.ts';
+import { extent, numbers, seed, seeded } from './data.ts';
+import { closeGpus, runKernel } from './harness.ts';
+
+afterAll(closeGpus);
+
+interface Size {
+  readonly S: number;
+  readonly H: number;
+  readonly epsilon: number;
+}
+
+async function run(x: Float32Array, gamma: Float32Array, beta: Float32Array, size: Size): Promise<Float32Array> {
+  const y = new Float32Array(x.length);
+  const operands = { x, gamma, beta, y };
+  return (await runKernel('layer_norm', { operands, numbers: { ...size }, grid: [Math.ceil(size.S / 64)] })).y;
+}
+
+test('centres and scales each row, far from 0 too', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      extent,
+      fc.integer({ min: 16, max: 200 }),
+      fc.constantFrom(1e-12, 1e-5),
+      fc.constantFrom(0, 3, 1000),
+      seed,
+      async (S, H, epsilon, offset, start) => {
+        const random = seeded(start);
+        const x = numbers(random, S * H).map((value) => value + offset);
+        const [gamma, beta] = [numbers(random, H), numbers(random, H)];
+        // The mean is off by that of a sum; a spread of ±1 has a deviation of 0.58 ± 0.1 or so.
+        const inMean = sumTolerance(H, 1 + offset) / H + 2 * ROUNDING * (1 + offset);
+        const inScale = (Math.min(H, 32) + Math.ceil(H / 32) + 6) * ROUNDING;
+        const size = { S, H, epsilon };
+        allclose(await run(x, gamma, beta, size), layerNorm(x, gamma, beta, size), { atol: 4 * inMean + 3 * inScale });
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+test('any width down to 1, and rows of equal numbers: ε keeps the deviation above 0', async () => {
+  for (const H of [1, 2, 3, 31, 32, 33, 65]) {
+    const x = new Float32Array(3 * H).fill(7);
+    const gamma = new Float32Array(H).fill(2);
+    const beta = Float32Array.from({ length: H }, (_, h) => h);
+    const y = await run(x, gamma, beta, { S: 3, H, epsilon: 1e-12 });
+    allclose(y, [...beta, ...beta, ...beta], {}, `width ${H}`);
+  }
+});
+
+test('hostile numbers', async () => {
+  const x = Float32Array.of(1e18, -1e18, 0, -0, 1e-41, -1e-41, 1e-20, 0);
+  const [gamma, beta] = [new Float32Array(4).fill(1), new Float32Array(4)];
+  const size = { S: 2, H: 4, epsilon: 1e-5 };
+  allclose(await run(x, gamma, beta, size), layerNorm(x, gamma, beta, size), { rtol: 1e-6, atol: 1e-37 });
+});
+
+test('a row does not depend on what it is packed with', async () => {
+  const [H, epsilon] = [100, 1e-12];
+  const random = seeded(5);
+  const [x, gamma, beta] = [numbers(random, 70 * H), numbers(random, H), numbers(random, H)];
+  const packed = await run(x, gamma, beta, { S: 70, H, epsilon });
+  const alone = await run(x.slice(66 * H, 67 * H), gamma, beta, { S: 1, H, epsilon });
+  expect(packed.slice(66 * H, 67 * H)).toEqual(alone);
+});

@@ -1,0 +1,91 @@
+import * as fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { allclose, ROUNDING } from '../allclose.ts';
+import { softmax } from '../twins/softmax.ts';
+import { alone, batchOf, lengths, numbers, seed, seeded } from './data.ts';
+import { closeGpus, runKernel } from './harness.ts';
+
+afterAll(closeGpus);
+
+interface Size {
+  readonly S: number;
+  readonly A: number;
+  readonly longest: number;
+}
+
+async function run(scores: Float32Array, rows: Uint32Array, size: Size, robustness = true): Promise<Float32Array> {
+  const operands = { scores, rows, probabilities: new Float32Array(scores.length) };
+  const grid = [Math.ceil(size.S / 64), size.A] as const;
+  return (await runKernel('softmax', { operands, numbers: { ...size }, grid, robustness })).probabilities;
+}
+
+/** exp is wrong by about |x| roundings of its argument x, which is −2 · largest at the least. */
+function tolerance(largest: number, longest: number): { rtol: number; atol: number } {
+  return { rtol: (4 * largest + 2 * Math.ceil(longest / 32) + 40) * ROUNDING, atol: 1e-37 };
+}
+
+test('sums to 1 over each sequence, and reads and writes nothing past its end', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      lengths,
+      fc.integer({ min: 1, max: 4 }),
+      fc.constantFrom(1e-3, 1, 20, 1000),
+      fc.boolean(),
+      seed,
+      async (sequences, A, largest, robustness, start) => {
+        const random = seeded(start);
+        const { table, rows: S, longest } = batchOf(random, sequences);
+        const size = { S, A, longest };
+        const scores = numbers(random, A * S * longest, largest);
+        const expected = softmax(scores, table, size);
+        for (const [i] of scores.entries()) {
+          const s = Math.floor(i / longest) % S;
+          if (i % longest >= (table[4 * s + 3] as number)) scores[i] = Number.NaN;
+        }
+        allclose(await run(scores, table, size, robustness), expected, tolerance(largest, longest));
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+test('hostile numbers: exp would overflow, one score outweighs all, all are equal', async () => {
+  const { table } = batchOf(seeded(0), [4, 4, 4]);
+  const scores = Float32Array.of(1e30, -1e30, 0, 1e30, 89, 88, -0, 1e-41, -3e38, -3e38, -3e38, -3e38);
+  const size = { S: 3, A: 1, longest: 4 };
+  allclose(await run(scores, table, size), softmax(scores, table, size), { rtol: 2e-6, atol: 1e-37 });
+});
+
+test('a NaN among the scores makes the whole row NaN', async () => {
+  const { table } = batchOf(seeded(0), [3]);
+  const scores = Float32Array.of(1, Number.NaN, 2, 1, 2, 3, Number.NaN, 0, 0);
+  const probabilities = await run(scores, table, { S: 3, A: 1, longest: 3 });
+  expect([...probabilities].map((p) => Number.isNaN(p))).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+    true,
+    true,
+    true,
+  ]);
+});
+
+test('a sequence does not depend on what it is packed with', async () => {
+  const A = 3;
+  const random = seeded(13);
+  const batch = batchOf(random, [5, 40, 90, 1]);
+  const size = { S: batch.rows, A, longest: batch.longest };
+  const scores = numbers(random, A * size.S * size.longest, 5);
+  const packed = await run(scores, batch.table, size);
+  for (const { start, length } of batch.sequences) {
+    const own = await run(alone(scores, size, start, length), batchOf(random, [length]).table, {
+      S: length,
+      A,
+      longest: length,
+    });
+    expect(alone(packed, size, start, length)).toEqual(own);
+  }
+});

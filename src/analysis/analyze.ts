@@ -128,12 +128,12 @@ async function* measureAll(
     for (const [index, input] of batch.entries()) {
       const one = measured[index] as Measured;
       await stream.saveHiddenStates?.(input.id, options.layer, one.states as Float32Array, [
-        input.encoding.ids.length,
+        input.tokens.length,
         model.config.hiddenSize,
       ]);
       yield [input, one];
       sequences++;
-      tokens += input.encoding.ids.length;
+      tokens += input.tokens.length;
     }
     stream.onProgress?.({ sequences, tokens });
   };
@@ -216,7 +216,7 @@ async function checkFinite(
   let layer = 0;
   while (layer < options.layer && Number.isFinite(flow[layer * tas.length + token])) layer++;
   throw new NumericError(
-    `token ${token} (${JSON.stringify(input.encoding.tokens[token])}) of text ${JSON.stringify(input.id)} has a state that is not finite from layer ${layer} on: TAS ${tas[token]}`,
+    `token ${token} (${JSON.stringify(input.tokens[token]?.token)}) of text ${JSON.stringify(input.id)} has a state that is not finite from layer ${layer} on: TAS ${tas[token]}`,
     {
       hint: 'The weights are damaged, or numbers overflow float32: `layer8 verify` tells whether this adapter computes rightly.',
     },

@@ -1,5 +1,6 @@
 import { SHIFTS } from './measure.ts';
 import type { Measured } from './measure.ts';
+import type { SequenceToken } from '../text/sequence.ts';
 import type { Prepared } from './prepare.ts';
 import type { AnalysisOptions, Bucket, SequenceResult, Shift, TokenResult, WordResult } from './result.ts';
 import { isBorderline } from './select.ts';
@@ -29,23 +30,16 @@ export function assemble(input: Prepared, measured: Measured, options: AnalysisO
     order: { below: summary.below, cut: summary.cut },
     ranked: decisions.length,
     high: decisions.filter(({ bucket }) => bucket === 'HIGH').length,
-    ...(input.windows ? { windows: input.windows.map(({ start, end }) => ({ start, end })) } : {}),
+    ...(input.windows.length > 1 ? { windows: input.windows.map(({ start, end }) => ({ start, end })) } : {}),
     tokens,
     ...(words ? { words } : {}),
   };
 }
 
-function tokensOf({ encoding, windowOf }: Prepared, { tas, flow, shift }: Measured, layer: number): TokenResult[] {
+function tokensOf({ tokens }: Prepared, { tas, flow, shift }: Measured, layer: number): TokenResult[] {
   const T = tas.length;
-  return encoding.tokens.map((token, t) => ({
-    token,
-    id: encoding.ids[t] as number,
-    segment: encoding.segments[t] as number,
-    start: encoding.offsets[t]?.[0] ?? null,
-    end: encoding.offsets[t]?.[1] ?? null,
-    word: encoding.wordIds[t] ?? null,
-    special: encoding.specials[t] as boolean,
-    window: windowOf[t] as number,
+  return tokens.map((token, t) => ({
+    ...token,
     tas: tas[t] as number,
     bucket: null,
     borderline: false,
@@ -67,21 +61,10 @@ function wordOf(
   { value, bucket, borderline }: { value: number; bucket: Bucket | null; borderline: boolean },
 ): WordResult {
   const tokens = [...(input.items[item]?.tokens ?? [])];
-  const first = tokens[0] as number;
-  const last = tokens.at(-1) as number;
-  const { encoding } = input;
-  const start = encoding.offsets[first]?.[0] ?? null;
-  const end = encoding.offsets[last]?.[1] ?? null;
-  const text = encoding.segments[first] === 1 ? (input.pair ?? '') : input.text;
-  const special = start === null || end === null;
-  return {
-    word: encoding.wordIds[first] ?? null,
-    text: special ? (encoding.tokens[first] as string) : text.slice(start, end),
-    start,
-    end,
-    tokens,
-    tas: value,
-    bucket,
-    borderline,
-  };
+  const first = input.tokens[tokens[0] as number] as SequenceToken;
+  const { start, word, segment } = first;
+  const end = input.tokens[tokens.at(-1) as number]?.end ?? null;
+  const text = segment === 1 ? (input.pair ?? '') : input.text;
+  const surface = start === null || end === null ? first.token : text.slice(start, end);
+  return { word, text: surface, start, end, tokens, tas: value, bucket, borderline };
 }

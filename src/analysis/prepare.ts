@@ -1,7 +1,9 @@
-import { InputError, ModelError } from '../errors.ts';
 import type { TokenSequence } from '../bert/batch.ts';
+import { InputError, ModelError } from '../errors.ts';
+import { tokenizeSequence } from '../text/sequence.ts';
+import type { SequenceToken, TokenizedSequence } from '../text/sequence.ts';
 import type { Encoding, Tokenizer } from '../text/tokenizer.ts';
-import { planWindows } from '../text/windows.ts';
+import type { Window } from '../text/windows.ts';
 import type { AnalysisOptions } from './result.ts';
 
 /** A text to analyze, as the caller gives it. */
@@ -24,17 +26,15 @@ export interface Prepared {
   readonly id: string;
   readonly text: string;
   readonly pair?: string;
-  readonly encoding: Encoding;
+  readonly tokens: readonly SequenceToken[];
+  /** Tokens that each window covers; one window where the text fits. */
+  readonly windows: readonly Window[];
   /** The sequences the model sees: the text itself, or its windows. */
   readonly sequences: readonly TokenSequence[];
   /** Rows of all windows together. */
   readonly rows: number;
-  /** [tokens] The row of each token, counted from the sequence's first: in the window where it is farthest from an edge. */
+  /** [tokens] The row of each token, counted from the sequence's first: in the window that reports it. */
   readonly rowOf: Uint32Array;
-  /** [tokens] The window of that row. */
-  readonly windowOf: Uint32Array;
-  /** Tokens that each window covers; undefined for a text that fits. */
-  readonly windows: readonly { readonly start: number; readonly end: number }[] | undefined;
   /** What is ranked and bucketed, in text order. */
   readonly items: readonly Item[];
 }
@@ -59,82 +59,36 @@ export function prepare(
   limits: PrepareLimits,
   options: AnalysisOptions,
 ): Prepared {
-  const encoding = tokenizer.encode(input.text, input.pair === undefined ? {} : { pair: input.pair });
-  checkIds(encoding, limits);
-  const id = input.id ?? String(index);
-  const most = Math.min(limits.maxPositionEmbeddings, tokenizer.modelMaxLength);
-  const common = {
-    id,
-    text: input.text,
-    ...(input.pair === undefined ? {} : { pair: input.pair }),
-    encoding,
-    items: itemsOf(encoding, options),
-  };
-  const length = encoding.ids.length;
-  if (length <= most) {
-    return {
-      ...common,
-      sequences: [encoding],
-      rows: length,
-      rowOf: Uint32Array.from({ length }, (_, i) => i),
-      windowOf: new Uint32Array(length),
-      windows: undefined,
-    };
-  }
-  if (options.long === 'error' || input.pair !== undefined) {
-    const what = input.pair === undefined ? 'the text' : 'the pair';
-    throw new InputError(`${what} ${JSON.stringify(id)} is too long: ${length} tokens where the model takes ${most}`, {
-      hint:
-        input.pair === undefined
-          ? '--long window analyzes it in overlapping windows.'
-          : 'A pair cannot be cut into windows: shorten one of its texts.',
-    });
-  }
-  return { ...common, ...layWindows(encoding, most, options.stride) };
+  const { id = String(index), text, pair } = input;
+  const maxLength = Math.min(limits.maxPositionEmbeddings, tokenizer.modelMaxLength);
+  const tokenized = tokenizeSequence(tokenizer, text, pair, options.long, { maxLength, stride: options.stride });
+  checkIds(tokenized.encoding, limits);
+  const { tokens, windows } = tokenized;
+  const items = itemsOf(tokens, options);
+  return { id, text, ...(pair === undefined ? {} : { pair }), tokens, windows, items, ...layRows(tokenized) };
 }
 
-/** Cuts what lies between [CLS] and [SEP] into windows that the model takes, each with a [CLS] and a [SEP] of its own. */
-function layWindows(
-  encoding: Encoding,
-  most: number,
-  stride: number,
-): Pick<Prepared, 'sequences' | 'rows' | 'rowOf' | 'windowOf' | 'windows'> {
-  const length = encoding.ids.length;
-  const lead = encoding.specials.findIndex((special) => !special);
-  const tail = length - 1 - encoding.specials.findLastIndex((special) => !special);
-  const { windows, owner } = planWindows(length - lead - tail, most - lead - tail, stride);
-  const rowOf = new Uint32Array(length);
-  const windowOf = new Uint32Array(length);
+/** Rows of each window: the tokens it covers, between special tokens of its own. */
+function layRows({ encoding, tokens, windows }: TokenizedSequence): Pick<Prepared, 'sequences' | 'rows' | 'rowOf'> {
+  const length = tokens.length;
+  if (windows.length === 1) return { sequences: [encoding], rows: length, rowOf: Uint32Array.from(tokens.keys()) };
+  const lead = tokens.findIndex(({ special }) => !special);
+  const tail = tokens.findLastIndex(({ special }) => !special) + 1;
   const sequences: TokenSequence[] = [];
-  const firstRows: number[] = [];
+  /** Row of token t in window w: t + shift[w] for content and what leads it, counted from the end for what trails. */
+  const shifts: number[] = [];
   let rows = 0;
   for (const { start, end } of windows) {
-    const from = lead + start;
-    const to = lead + end;
+    const [from, to] = [Math.max(start, lead), Math.min(end, tail)];
     const cut = (list: Uint32Array): Uint32Array =>
-      Uint32Array.from([...list.subarray(0, lead), ...list.subarray(from, to), ...list.subarray(length - tail)]);
+      Uint32Array.from([...list.subarray(0, lead), ...list.subarray(from, to), ...list.subarray(tail)]);
     sequences.push({ ids: cut(encoding.ids), typeIds: cut(encoding.typeIds) });
-    firstRows.push(rows);
-    rows += lead + (end - start) + tail;
+    shifts.push(rows + lead - from);
+    rows += lead + (to - from) + (length - tail);
   }
-  const last = windows.length - 1;
-  for (let token = 0; token < length; token++) {
-    const content = token - lead;
-    const isTail = token >= length - tail;
-    const window = content < 0 ? 0 : isTail ? last : (owner[content] as number);
-    const { start, end } = windows[window] as { start: number; end: number };
-    const within =
-      content < 0 ? token : isTail ? lead + (end - start) + (token - (length - tail)) : lead + content - start;
-    windowOf[token] = window;
-    rowOf[token] = (firstRows[window] as number) + within;
-  }
-  return {
-    sequences,
-    rows,
-    rowOf,
-    windowOf,
-    windows: windows.map(({ start, end }) => ({ start: lead + start, end: lead + end })),
-  };
+  // What leads the text is the first window's, whose content starts right after it; what trails it is the last window's.
+  const rowOf = Uint32Array.from(tokens, ({ window }, t) => t + (shifts[window] as number));
+  return { sequences, rows, rowOf };
 }
 
 /**
@@ -156,7 +110,7 @@ export function* partsOf(input: Prepared, most: number): Generator<{ part: Prepa
     }
     // Tokens are reported by windows in order, so those of a part are a run.
     const firstToken = token;
-    while (token < input.windowOf.length && (input.windowOf[token] as number) < last) token++;
+    while (token < input.tokens.length && (input.tokens[token]?.window ?? 0) < last) token++;
     const tokens = Uint32Array.from({ length: token - firstToken }, (_, i) => firstToken + i);
     const start = firstRow;
     const rowOf = tokens.map((t) => (input.rowOf[t] as number) - start);
@@ -167,15 +121,15 @@ export function* partsOf(input: Prepared, most: number): Generator<{ part: Prepa
 }
 
 /** The items of a sequence: every token that may be ranked, or every word. */
-function itemsOf({ specials, wordIds, segments }: Encoding, { unit, specials: specialRule }: AnalysisOptions): Item[] {
+function itemsOf(tokens: readonly SequenceToken[], { unit, specials }: AnalysisOptions): Item[] {
   const items: { tokens: number[] }[] = [];
-  let word = '';
-  for (const [token, special] of specials.entries()) {
-    if (special && specialRule === 'exclude') continue;
-    const key = unit === 'token' || special ? `token ${token}` : `word ${segments[token]} ${wordIds[token]}`;
-    if (key === word) items.at(-1)?.tokens.push(token);
-    else items.push({ tokens: [token] });
-    word = key;
+  let last = '';
+  for (const [t, { special, segment, word }] of tokens.entries()) {
+    if (special && specials === 'exclude') continue;
+    const key = unit === 'token' || special ? `token ${t}` : `word ${segment} ${word}`;
+    if (key === last) items.at(-1)?.tokens.push(t);
+    else items.push({ tokens: [t] });
+    last = key;
   }
   return items;
 }

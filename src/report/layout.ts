@@ -52,6 +52,18 @@ export function naturalWidth(cells: Iterable<string>, heading: string, most: num
   return Math.min(width, most);
 }
 
+/** Lines of at most `columns`, broken at a separator; what is longer by itself stays whole. */
+export function wrap(parts: readonly string[], separator: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const last = lines.at(-1);
+    const joined = `${last}${separator}${part}`;
+    if (last !== undefined && displayWidth(joined) <= columns) lines[lines.length - 1] = joined;
+    else lines.push(part);
+  }
+  return lines;
+}
+
 function side(align: 'left' | 'right'): 'left' | 'right' {
   return align === 'left' ? 'right' : 'left';
 }

@@ -1,5 +1,3 @@
-import { styleText } from 'node:util';
-
 /** A line that says how far long work is. Does nothing where the stream is no terminal. */
 export interface Progress {
   /** `done` of the total, in the unit of the total. */
@@ -53,7 +51,8 @@ export function startProgress(options: ProgressOptions): Progress {
       parts.push(`${format(perSecond >= 10 ? Math.round(perSecond) : Number(perSecond.toPrecision(2)))}/s`);
       if (total !== null && done < total) parts.push(`${formatSeconds((total - done) / perSecond)} left`);
     }
-    const columns = 'columns' in stream && typeof stream.columns === 'number' ? stream.columns : 80;
+    // A terminal that does not know its width says 0.
+    const columns = ('columns' in stream && Number(stream.columns)) || 80;
     return parts.join('  ').slice(0, Math.max(0, columns - 1));
   };
 
@@ -66,7 +65,7 @@ export function startProgress(options: ProgressOptions): Progress {
       if (samples.length === 0 || at - samples[samples.length - 1].at >= REDRAW_MS) samples.push({ at, done });
       if (at - drawn < REDRAW_MS && done !== total) return;
       drawn = at;
-      stream.write(`\r\u001b[K${styleText('dim', line(done, at), { validateStream: false })}`);
+      stream.write(`\r\u001b[K${line(done, at)}`);
     },
     clear() {
       if (drawn !== -Infinity) stream.write('\r\u001b[K');

@@ -1,7 +1,7 @@
 import type { AnalysisOptions, Bucket, SequenceResult, Shift, TokenResult } from '../analysis/result.ts';
 import { axisFor, barHeading, marginBar, sparkline } from './bars.ts';
 import type { Column } from './layout.ts';
-import { GAP, naturalWidth, tableLines, tableWidth } from './layout.ts';
+import { GAP, naturalWidth, tableLines, tableWidth, wrap } from './layout.ts';
 import type { AnalysisHead, Report, Summary } from './report.ts';
 import type { Look } from './terminal.ts';
 import { paint } from './terminal.ts';
@@ -24,6 +24,7 @@ const LEAST_LABEL = 8;
 const MOST_HALF_BAR = 15;
 const LEAST_HALF_BAR = 4;
 const BORDERLINE = '~';
+const BORDERLINE_NOTE = `${BORDERLINE} borderline: the cut is narrower than float32's rounding; another adapter may decide otherwise`;
 
 /**
  * The table for people: tokens in text order, each with its TAS, margin to θ, bar and bucket.
@@ -36,31 +37,37 @@ export function tableReport(head: AnalysisHead, look: Look, numbered: boolean): 
     *sequence(sequence) {
       const rows = rowsOf(sequence, head.options);
       borderlines += rows.filter((row) => row.borderline).length;
-      yield `${titleOf(sequence, look, numbered)}\n${verdictOf(sequence, head.options, look)}\n`;
+      yield `${titleOf(sequence, look, numbered)}\n`;
+      for (const line of verdictOf(sequence, head.options, look)) yield `${line}\n`;
       const { columns, notes } = columnsOf(rows, head.options, look);
       if (sequence.windows !== undefined) notes.push(windowsNote(sequence.windows, head.options.stride));
-      for (const note of notes) yield `${paint(look, 'dim', note)}\n`;
+      for (const note of notes) yield dimLines(look, note.split(' '), ' ');
       yield '\n';
       yield* tableLines(columns, rows, (text) => paint(look, 'dim', text));
       yield '\n';
     },
     tail(summary) {
-      const note = `${BORDERLINE} borderline: the cut is narrower than float32's rounding; another adapter may decide otherwise.\n`;
-      return `${borderlines > 0 ? paint(look, 'dim', note) : ''}${paint(look, 'dim', closingLine(head, summary))}\n`;
+      const lines = dimLines(look, closingParts(head, summary), ' · ');
+      return borderlines === 0 ? lines : dimLines(look, BORDERLINE_NOTE.split(' '), ' ') + lines;
     },
   };
 }
 
+/** Text beside the table itself, in lines that the terminal need not break. */
+function dimLines(look: Look, parts: readonly string[], separator: string): string {
+  return wrap(parts, separator, look.width)
+    .map((line) => `${paint(look, 'dim', line)}\n`)
+    .join('');
+}
+
 /** What was computed with what, and how long it took. */
-function closingLine({ model, adapter, options }: AnalysisHead, { sequences, tokens, seconds }: Summary): string {
+function closingParts({ model, adapter, options }: AnalysisHead, { sequences, tokens, seconds }: Summary): string[] {
   return [
     `${model.name} (${model.dtype}), layer ${options.layer} of ${model.layers}`,
     `${adapter.name}${adapter.software ? ', software' : ''}, ${adapter.kernels} kernels`,
     counted(sequences, tokens),
     `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`,
-  ]
-    .map(printable)
-    .join(' · ');
+  ].map(printable);
 }
 
 /** `2 sequences, 1,203 tokens`. */
@@ -78,9 +85,9 @@ export function titleOf(sequence: { id: string; text: string; pair?: string }, l
   return paint(look, 'bold', line.trimEnd());
 }
 
-function verdictOf(sequence: SequenceResult, options: AnalysisOptions, look: Look): string {
+function verdictOf(sequence: SequenceResult, options: AnalysisOptions, look: Look): string[] {
   const noun = options.unit === 'word' ? 'word' : 'token';
-  if (sequence.threshold === null) return `no ranked ${noun}: no θ, no bucket`;
+  if (sequence.threshold === null) return [`no ranked ${noun}: no θ, no bucket`];
   const sign = options.boundary === 'inclusive' ? '≥' : '>';
   const rule =
     options.threshold === null
@@ -88,7 +95,9 @@ function verdictOf(sequence: SequenceResult, options: AnalysisOptions, look: Loo
       : 'given';
   const theta = `θ ${sequence.threshold.toFixed(decimalsFor(sequence.threshold) + 1)}`;
   const nouns = `${noun}${sequence.ranked === 1 ? '' : 's'}`;
-  return `${paint(look, 'bold', theta)} (${rule})${GAP}${sequence.high} of ${sequence.ranked} ranked ${nouns} HIGH (TAS ${sign} θ)`;
+  const high = `${sequence.high} of ${sequence.ranked} ranked ${nouns} HIGH (TAS ${sign} θ)`;
+  const [first, ...rest] = wrap([`${theta} (${rule})`, high], GAP, look.width);
+  return [paint(look, 'bold', theta) + first.slice(theta.length), ...rest];
 }
 
 function windowsNote(windows: readonly { start: number; end: number }[], stride: number): string {

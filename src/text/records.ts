@@ -57,7 +57,8 @@ function wrongField(where: string, field: string, takes: string, value: unknown)
 function kindOf(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'null';
-  return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object';
+  return `a ${typeof value}`;
 }
 
 /** The ids of a run. As long as no record has named its own, an index cannot be taken and nothing is remembered. */

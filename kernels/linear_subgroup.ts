@@ -59,13 +59,19 @@ export function linearSubgroup(options: LinearSubgroup): KernelSource {
     unrolled(block / perTexel, (q) => {
       const texel = `w${j}_${q}`;
       const load = `let ${texel} = ${fetch('W', `k / ${perTexel}u + ${q}u`, `column${j}`, dialect)};`;
-      return element === 'f32' ? load : `${load} ${COMPONENTS.map((pair) => `let ${texel}${pair} = widen(${texel}.${pair});`).join(' ')}`;
+      return element === 'f32'
+        ? load
+        : `${load} ${COMPONENTS.map((pair) => `let ${texel}${pair} = widen(${texel}.${pair});`).join(' ')}`;
     }),
   );
   const gather = unrolled(block, (k) =>
-    unrolled(vectors, (c) => `let w_${k}_${c} = vec4f(${unrolled(4, (i) => weight(k, 4 * c + i)).join(', ')});`).join(' '),
+    unrolled(vectors, (c) => `let w_${k}_${c} = vec4f(${unrolled(4, (i) => weight(k, 4 * c + i)).join(', ')});`).join(
+      ' ',
+    ),
   );
-  const fetchInputs = laneRows.map((g) => unrolled(block / 4, (q) => `let x_${g}_${q} = ${fetch('x', `k / 4u + ${q}u`, `row${g}`, dialect)};`).join(' '));
+  const fetchInputs = laneRows.map((g) =>
+    unrolled(block / 4, (q) => `let x_${g}_${q} = ${fetch('x', `k / 4u + ${q}u`, `row${g}`, dialect)};`).join(' '),
+  );
   const input = (m: number, k: number): string =>
     `subgroupBroadcast(x_${Math.floor(m / lanes)}_${k >> 2}.${COMPONENTS[k & 3]}, ${m % lanes}u)`;
   const store = unrolled(vectors, (c) =>
@@ -116,7 +122,8 @@ ${store.join('\n')}
 
 /** Two numbers of a word, widened exactly. */
 function widening(element: ElementType): string {
-  if (element === 'bf16') return 'fn widen(word: u32) -> vec2f { return bitcast<vec2f>(vec2u(word << 16u, word & 0xffff0000u)); }\n';
+  if (element === 'bf16')
+    return 'fn widen(word: u32) -> vec2f { return bitcast<vec2f>(vec2u(word << 16u, word & 0xffff0000u)); }\n';
   return `// The processor's own instruction, which keeps denormals; see the test.
 fn widen(word: u32) -> vec2f { return unpack2x16float(word); }
 `;

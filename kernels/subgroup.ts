@@ -21,7 +21,9 @@ export function unrolled<T>(count: number, line: (index: number) => T): T[] {
 export function textureIn(binding: number, name: string, dialect: Dialect, element: ElementType = 'f32'): string {
   const words = element !== 'f32';
   const type =
-    dialect === 'vectors' ? `texture_storage_2d<${words ? 'rgba32uint' : 'rgba32float'}, read>` : `texture_2d<${words ? 'u32' : 'f32'}>`;
+    dialect === 'vectors'
+      ? `texture_storage_2d<${words ? 'rgba32uint' : 'rgba32float'}, read>`
+      : `texture_2d<${words ? 'u32' : 'f32'}>`;
   return `@group(0) @binding(${binding}) var ${name}: ${type};`;
 }
 
@@ -55,7 +57,13 @@ export class Sums {
 
   /** All sums, declared as 0. */
   declare(): string {
-    return unrolled(this.#rows, (m) => unrolled(this.#vectors, (c) => this.#parts(m, c).map((part) => `var ${part} = ${this.#zero};`).join(' ')).join(' ')).join('\n  ');
+    return unrolled(this.#rows, (m) =>
+      unrolled(this.#vectors, (c) =>
+        this.#parts(m, c)
+          .map((part) => `var ${part} = ${this.#zero};`)
+          .join(' '),
+      ).join(' '),
+    ).join('\n  ');
   }
 
   /** The four sums of row m, columns 4c … 4c + 3 as a vec4f. */
@@ -66,7 +74,11 @@ export class Sums {
 
   /** Multiplies the sums of row m by a scalar. */
   scale(m: number, factor: string): string {
-    return unrolled(this.#vectors, (c) => this.#parts(m, c).map((part) => `${part} *= ${factor};`).join(' ')).join(' ');
+    return unrolled(this.#vectors, (c) =>
+      this.#parts(m, c)
+        .map((part) => `${part} *= ${factor};`)
+        .join(' '),
+    ).join(' ');
   }
 
   /** sum[m][c] += Σ_k x(m, k) · w(k, c) over one block of k: x a scalar (a broadcast), w the name of a vec4f. */
@@ -78,12 +90,17 @@ export class Sums {
     if (this.#dialect === 'vectors') {
       // Row by row: the row's scalars stay in registers while the weights pass by.
       return rows
-        .map((m) => `    ${scalars(m)}\n    ${unrolled(this.#vectors, (c) => `${this.value(m, c)} += ${sum(m, c, '')};`).join(' ')}`)
+        .map(
+          (m) =>
+            `    ${scalars(m)}\n    ${unrolled(this.#vectors, (c) => `${this.value(m, c)} += ${sum(m, c, '')};`).join(' ')}`,
+        )
         .join('\n');
     }
     // Column by column: a column's weights stay in registers while the rows pass by.
     const columns = unrolled(this.#vectors, (c) =>
-      COMPONENTS.map((component, q) => rows.map((m) => `    ${this.#parts(m, c)[q]} += ${sum(m, c, `.${component}`)};`).join('\n')).join('\n'),
+      COMPONENTS.map((component, q) =>
+        rows.map((m) => `    ${this.#parts(m, c)[q]} += ${sum(m, c, `.${component}`)};`).join('\n'),
+      ).join('\n'),
     );
     return `    ${rows.map(scalars).join('\n    ')}\n${columns.join('\n')}`;
   }

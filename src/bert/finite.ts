@@ -1,3 +1,4 @@
+import { findNonfiniteTexture } from '../../kernels/find_nonfinite_texture.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Recording } from '../gpu/recording.ts';
 import { loadKernelSource } from '../gpu/sources.ts';
@@ -18,12 +19,18 @@ export async function checkWeightsFinite(gpu: Gpu, weights: BertWeights<Tensor>)
   const source = await loadKernelSource('find_nonfinite');
   const recording = new Recording(gpu);
   const matrices = matricesOf(weights);
-  const found = matrices.map((words) => {
+  const found = matrices.map((matrix) => {
     const first = recording.upload('found', [1], Uint32Array.of(NONE));
-    const kernel = gpu.kernel(source, { ELEMENT: ELEMENT_CODE[words.element] });
-    recording.dispatch(kernel, { words, found: first }, { count: words.length }, [
-      Math.min(GROUPS, Math.ceil(words.length / 64)),
-    ]);
+    const { element, length, storage } = matrix;
+    if (storage === 'texture') {
+      const kernel = gpu.kernel(findNonfiniteTexture(element));
+      const groups = Math.min(GROUPS, Math.ceil((matrix.texels * matrix.rows) / 64));
+      recording.dispatch(kernel, { x: matrix, found: first }, { N: matrix.rows, K: matrix.columns }, [groups]);
+    } else {
+      const kernel = gpu.kernel(source, { ELEMENT: ELEMENT_CODE[element] });
+      const groups = Math.min(GROUPS, Math.ceil(length / 64));
+      recording.dispatch(kernel, { words: matrix, found: first }, { count: length }, [groups]);
+    }
     return first;
   });
   const results = await recording.submit(found);

@@ -4,6 +4,7 @@ import type { ElementType } from '../gpu/tensor.ts';
 import type { BertConfig } from './config.ts';
 import { PlainOperations, loadPlainSources } from './plain.ts';
 import type { Placement, Rung, RungFactory } from './rung.ts';
+import { subgroupRung } from './subgroup.ts';
 
 const BUFFERS: Placement = { matrices: 'buffer', vectors: 'buffer', stackedQkv: false };
 
@@ -23,7 +24,7 @@ function plainRung(name: string, tiled: boolean): RungFactory {
 }
 
 /** The ladder, fastest first. Every rung computes the same model; `plain` is the one to read. */
-export const RUNGS: readonly RungFactory[] = [plainRung('tiled', true), plainRung('plain', false)];
+export const RUNGS: readonly RungFactory[] = [subgroupRung, plainRung('tiled', true), plainRung('plain', false)];
 
 /**
  * The rungs to try, in order: those that fit the device for `auto`, else the one that is named.

@@ -95,7 +95,7 @@ async function loadQkv(target: Target, names: Three<PairNames>, H: number): Prom
     ];
   }
   const matrices = names.map(({ weight }) => weight);
-  const weight = await loadMatrix(target, placement.matrices, matrices, [3 * H, H]);
+  const weight = await loadMatrix(target, placement.matrices, matrices, [3 * H, H], placement.widened);
   const bias = gpu.allocate(new Tensor('query + key + value bias', [3 * H], { storage: placement.vectors }));
   for (const [index, name] of names.entries()) await writeVector(target, bias, name.bias, [H], index * H);
   const part = (of: Tensor, name: string, shape: readonly number[], row: number): Tensor =>
@@ -108,7 +108,7 @@ async function loadQkv(target: Target, names: Three<PairNames>, H: number): Prom
 
 async function loadDense(target: Target, { weight, bias }: PairNames, N: number, K: number): Promise<Dense<Tensor>> {
   return {
-    weight: await loadMatrix(target, target.placement.matrices, [weight], [N, K]),
+    weight: await loadMatrix(target, target.placement.matrices, [weight], [N, K], target.placement.widened),
     bias: await loadVector(target, target.placement.vectors, bias, [N]),
   };
 }
@@ -120,16 +120,17 @@ async function loadLayerNorm(target: Target, { weight, bias }: PairNames, H: num
   };
 }
 
-/** One matrix as it lies in the file, or several of the same width, one below the other. */
+/** One matrix as it lies in the file, or widened to float32, or several of the same width, one below the other. */
 async function loadMatrix(
   target: Target,
   storage: Storage,
   names: readonly string[],
   shape: readonly [number, number],
+  widened = false,
 ): Promise<Tensor> {
   const [rows, columns] = shape;
   const refs = await Promise.all(names.map((name) => target.checkpoint.need(name, [rows / names.length, columns])));
-  const element = elementOf((refs[0] as TensorRef<WeightDtype>).dtype);
+  const element = widened ? 'f32' : elementOf((refs[0] as TensorRef<WeightDtype>).dtype);
   const tensor = new Tensor(names.join(' + '), shape, { element, storage });
   checkLimits(target.gpu, tensor);
   target.gpu.allocate(tensor);
@@ -138,7 +139,7 @@ async function loadMatrix(
     const start = index * (rows / names.length) * rowBytes;
     const write = (bytes: Uint8Array<ArrayBuffer>, offset: number): void =>
       writeRows(target.gpu, tensor, bytes, start + offset, rowBytes);
-    if (ref.dtype === 'F64') {
+    if (element === 'f32' && ref.dtype !== 'F32') {
       const writeChunk = (chunk: Float32Array<ArrayBuffer>, at: number): void => write(asBytes(chunk), at * 4);
       await readF32(ref, writeChunk, wholeRows(CHUNK_BYTES / 4, columns));
     } else {
@@ -181,6 +182,7 @@ async function writeVector(
 }
 
 function writeRows(gpu: Gpu, tensor: Tensor, bytes: Uint8Array<ArrayBuffer>, offset: number, rowBytes: number): void {
+  gpu.check(); // a lost device takes writes without a word
   const { queue } = gpu.device;
   const resource = tensor.resource as GPUBuffer | GPUTexture;
   if ('createView' in resource) {

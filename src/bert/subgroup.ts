@@ -1,0 +1,139 @@
+import { attentionSubgroup } from '../../kernels/attention_subgroup.ts';
+import { layerNormTexture } from '../../kernels/layer_norm_texture.ts';
+import { columnsOf, linearSubgroup } from '../../kernels/linear_subgroup.ts';
+import type { Dialect } from '../../kernels/subgroup.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Kernel, KernelSource } from '../gpu/kernel.ts';
+import { loadKernelSource } from '../gpu/sources.ts';
+import type { ElementType } from '../gpu/tensor.ts';
+import type { Activation, BertConfig } from './config.ts';
+import { FusedOperations } from './fused.ts';
+import { ELEMENT_CODE, loadPlainSources } from './plain.ts';
+import type { PlainSources } from './plain.ts';
+import type { Rung, RungFactory } from './rung.ts';
+
+const NAME = 'subgroup';
+
+/**
+ * The rung for adapters that compute on a processor: every tensor in a texture, numbers handed from lane to lane by subgroup
+ * broadcasts, query, key and value in one product, attention in one dispatch. kernels/README.md says what each choice brings.
+ */
+export const subgroupRung: RungFactory = {
+  name: NAME,
+
+  unfit(gpu: Gpu, config: BertConfig, element: ElementType): string | undefined {
+    const lanes = gpu.subgroupSize;
+    if (lanes !== 4 && lanes !== 8) {
+      return `it needs subgroups of always 4 or always 8 lanes, as software adapters have them, and ${gpu.description.name} has ${lanes === 0 ? 'none of one size' : `${lanes}`}`;
+    }
+    const { hiddenSize, intermediateSize, headSize } = config;
+    const texel = element === 'f32' ? 4 : 8;
+    for (const [what, size, multiple] of [
+      ['hidden_size', hiddenSize, 8],
+      ['intermediate_size', intermediateSize, 8],
+      ['the size of a head', headSize, 4],
+    ] as const) {
+      if (size % multiple !== 0) return `it needs ${what} to be a multiple of ${multiple}, and it is ${size}`;
+    }
+    const { maxTextureDimension2D } = gpu.device.limits;
+    const largest = Math.max(3 * hiddenSize, intermediateSize);
+    if (largest > maxTextureDimension2D || largest / texel > maxTextureDimension2D) {
+      return `it needs maxTextureDimension2D ${largest}, and ${gpu.description.name} offers ${maxTextureDimension2D}`;
+    }
+    return undefined;
+  },
+
+  async create(gpu: Gpu, config: BertConfig): Promise<Rung> {
+    const names = ['embeddings_texture', 'l2_norm_texture', 'texture_to_buffer'];
+    const [plain, embeddings, l2Norm, textureToBuffer] = await Promise.all([
+      loadPlainSources(config),
+      ...names.map(loadKernelSource),
+    ]);
+    const dialect = gpu.description.kind === 'swiftshader' ? 'scalars' : 'vectors';
+    const sources = { plain, embeddings, l2Norm, textureToBuffer } as Sources;
+    const kernels = new SubgroupKernels(gpu, config, dialect, sources);
+    return {
+      name: NAME,
+      placement: {
+        matrices: 'texture',
+        vectors: 'texture',
+        stackedQkv: true,
+        // SwiftShader has no instruction that widens a half: it would spend more on that than on the product.
+        widened: dialect === 'scalars',
+      },
+      operations: (recording) => new FusedOperations(gpu, recording, config, kernels, plain),
+    };
+  },
+};
+
+interface Sources {
+  readonly plain: PlainSources;
+  readonly embeddings: KernelSource;
+  readonly l2Norm: KernelSource;
+  readonly textureToBuffer: KernelSource;
+}
+
+/** A matrix product's kernel, and the rows and columns of y that one workgroup computes. */
+export interface LinearKernel {
+  readonly kernel: Kernel;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The kernels of the rung on one device. Each is written, and starts to compile, when it is first asked for. */
+export class SubgroupKernels {
+  readonly #gpu: Gpu;
+  readonly #config: BertConfig;
+  readonly #dialect: Dialect;
+  readonly #sources: Sources;
+  readonly #written = new Map<string, Kernel>();
+
+  constructor(gpu: Gpu, config: BertConfig, dialect: Dialect, sources: Sources) {
+    this.#gpu = gpu;
+    this.#config = config;
+    this.#dialect = dialect;
+    this.#sources = sources;
+  }
+
+  embeddings(word: ElementType): Kernel {
+    return this.#gpu.kernel(this.#sources.embeddings, { ELEMENT: ELEMENT_CODE[word] });
+  }
+
+  linear(rows: number, element: ElementType, activation: Activation | 'none'): LinearKernel {
+    const { dialect, lanes } = this.#common;
+    const shape = dialect === 'vectors' ? { vectors: 2, block: 8 } : { vectors: 1, block: 4 };
+    const options = { dialect, lanes, rows, ...shape, element, activation };
+    const kernel = this.#once(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
+    return { kernel, rows, columns: columnsOf(options) };
+  }
+
+  attention(): Kernel {
+    return this.#once('attention', () => attentionSubgroup({ ...this.#common, headSize: this.#config.headSize }));
+  }
+
+  layerNorm(residual: boolean): Kernel {
+    const { hiddenSize } = this.#config;
+    return this.#once(`layer norm ${residual}`, () => layerNormTexture({ ...this.#common, hiddenSize, residual }));
+  }
+
+  l2Norm(): Kernel {
+    return this.#gpu.kernel(this.#sources.l2Norm, { LANES: this.#gpu.subgroupSize });
+  }
+
+  textureToBuffer(): Kernel {
+    return this.#gpu.kernel(this.#sources.textureToBuffer);
+  }
+
+  get #common(): { dialect: Dialect; lanes: number } {
+    return { dialect: this.#dialect, lanes: this.#gpu.subgroupSize };
+  }
+
+  #once(key: string, write: () => KernelSource): Kernel {
+    let kernel = this.#written.get(key);
+    if (!kernel) {
+      kernel = this.#gpu.kernel(write());
+      this.#written.set(key, kernel);
+    }
+    return kernel;
+  }
+}

@@ -90,7 +90,7 @@ export class Tokenizer {
         1,
       ),
     });
-    const added = readAddedTokens(tokenizerJson, source);
+    const added = readAddedTokens(tokenizerJson, vocab, source);
     const reader = new PieceReader(normalizer, new AddedTokens(added, normalizer), wordPiece);
     const templates = readTemplates(tokenizerJson['post_processor'], source);
     const tokens = tokensById(vocab, added);
@@ -218,7 +218,8 @@ function readVocabulary(model: JsonObject, source: string): Record<string, numbe
   return vocab as Record<string, number>;
 }
 
-function readAddedTokens(tokenizerJson: JsonObject, source: string): AddedToken[] {
+/** As in the Rust library an added token that is in the vocabulary has the vocabulary's id, whatever the list says. */
+function readAddedTokens(tokenizerJson: JsonObject, vocab: Record<string, number>, source: string): AddedToken[] {
   const list = tokenizerJson['added_tokens'] ?? [];
   if (!Array.isArray(list)) throw new ModelError(`tokenizer cannot be read: added_tokens is no list in ${source}`);
   return list.map((token: unknown) => {
@@ -226,7 +227,8 @@ function readAddedTokens(tokenizerJson: JsonObject, source: string): AddedToken[
       throw new ModelError(`tokenizer cannot be read: an added token without content in ${source}`);
     }
     const { content } = token;
-    return new AddedToken({ ...token, content, id: wholeNumber(token['id'], `id of ${content}`, source) });
+    const id = wholeNumber(token['id'], `id of ${content}`, source);
+    return new AddedToken({ ...token, content, id: Object.hasOwn(vocab, content) ? vocab[content] : id });
   });
 }
 

@@ -74,21 +74,26 @@ export async function pullModel(
   return withLock(folder.lock, { signal, onWait: events.onWait }, async () => {
     const model = await fetchModel(repo, revision, settings, signal);
     const snapshot = join(folder.snapshots, model.commit);
-    let downloaded = 0;
-    const get = async (fileName: string) => {
-      const file = pinned(await describeFile(model, fileName, settings, signal), model);
-      downloaded += await bring(file, model, folder, settings, events, signal);
-    };
+    const task: PullTask = { model, folder, snapshot, settings, events, signal, downloaded: 0 };
     const weights = weightFile(model);
-    for (const fileName of SMALL_FILES) if (model.files.has(fileName)) await get(fileName);
-    if (weights === INDEX) {
-      for (const shard of await shardsOf(model, settings, get, snapshot, signal)) await get(shard);
-    } else {
-      await get(weights);
-    }
+    for (const fileName of SMALL_FILES) if (model.files.has(fileName)) await bring(fileName, task);
+    await bring(weights, task);
+    if (weights === INDEX) for (const shard of await shardsOf(task)) await bring(shard, task);
     await recordRef(folder, revision, model.commit);
-    return { repo, commit: model.commit, folder: snapshot, downloaded };
+    return { repo, commit: model.commit, folder: snapshot, downloaded: task.downloaded };
   });
+}
+
+/** A pull under way. */
+interface PullTask {
+  model: HubModel;
+  folder: ModelFolder;
+  snapshot: string;
+  settings: HubSettings;
+  events: PullEvents;
+  signal: AbortSignal | undefined;
+  /** Bytes, so far. */
+  downloaded: number;
 }
 
 /**
@@ -108,7 +113,8 @@ async function alreadyThere(
   // Another tool may have fetched the weights and left out what only a tokenizer reads.
   if (!settings.offline && (await stat(join(snapshot, 'tokenizer_config.json')).catch(() => null)) === null)
     return null;
-  for (const [name, { size }] of Object.entries(knownModel(repo)?.revision === commit ? knownModel(repo)!.files : {})) {
+  const known = knownModel(repo);
+  for (const [name, { size }] of Object.entries(known?.revision === commit ? known.files : {})) {
     if ((await stat(join(snapshot, name)).catch(() => null))?.size !== size) return null;
   }
   return { repo, commit, folder: snapshot, downloaded: 0 };
@@ -126,22 +132,14 @@ function weightFile(model: HubModel): string {
   });
 }
 
-async function shardsOf(
-  model: HubModel,
-  settings: HubSettings,
-  get: (name: string) => Promise<void>,
-  snapshot: string,
-  signal?: AbortSignal,
-): Promise<string[]> {
-  const { size } = await describeFile(model, INDEX, settings, signal);
-  if (size > INDEX_LIMIT)
-    throw new ModelError(`${INDEX} of ${model.repo} has ${formatBytes(size)}, too much for an index`);
-  await get(INDEX);
-  const shards = shardNames(await readFile(join(snapshot, INDEX), 'utf8'), `${INDEX} of ${model.repo}`);
-  for (const name of shards) checkServerPath(name, `${INDEX} of ${model.repo}`);
-  const absent = shards.filter((name) => !model.files.has(name));
-  if (absent.length > 0)
-    throw new ModelError(`${INDEX} of ${model.repo} names ${absent[0]}, which the model does not have`);
+/** The shards that the index in the snapshot names; each is a file of the model. */
+async function shardsOf({ model, snapshot }: PullTask): Promise<string[]> {
+  const from = `${INDEX} of ${model.repo}`;
+  const shards = shardNames(await readFile(join(snapshot, INDEX), 'utf8'), from);
+  for (const name of shards) {
+    checkServerPath(name, from);
+    if (!model.files.has(name)) throw new ModelError(`${from} names ${name}, which the model does not have`);
+  }
   return shards;
 }
 
@@ -159,35 +157,23 @@ function pinned(file: HubFile, model: HubModel): HubFile {
   return file;
 }
 
-/** One file into the snapshot. Returns the bytes downloaded: 0 if it was there. */
-async function bring(
-  file: HubFile,
-  model: HubModel,
-  folder: ModelFolder,
-  settings: HubSettings,
-  events: PullEvents,
-  signal?: AbortSignal,
-): Promise<number> {
-  const snapshot = join(folder.snapshots, model.commit);
-  const pointer = join(snapshot, file.name);
-  const blob = blobPath(folder, file.digest.hex);
-  if (await isThere(pointer, file)) return 0;
-  const complete = (await stat(blob).catch(() => null))?.size === file.size;
-  if (!complete) {
-    events.onFile?.(file.name, file.size);
-    const { repo } = model;
-    await downloadFile({
-      repo,
-      file,
-      address: fileAddress(model, file.name, settings),
-      target: blob,
-      settings,
-      signal,
-      onBytes: events.onBytes,
-    });
+/** Brings one file into the snapshot; downloads it if neither the snapshot nor the model's blobs have it. */
+async function bring(name: string, task: PullTask): Promise<void> {
+  const { model, folder, snapshot, settings, events, signal } = task;
+  const file = pinned(await describeFile(model, name, settings, signal), model);
+  if (name === INDEX && file.size > INDEX_LIMIT) {
+    throw new ModelError(`${INDEX} of ${model.repo} has ${formatBytes(file.size)}, too much for an index`);
   }
-  if ((await linkBlob(blob, pointer)) === 'moved') await recordChecksum(pointer, snapshot, file);
-  return complete ? 0 : file.size;
+  const pointer = join(snapshot, name);
+  if (await isThere(pointer, file)) return;
+  const target = blobPath(folder, file.digest.hex);
+  if ((await stat(target).catch(() => null))?.size !== file.size) {
+    events.onFile?.(name, file.size);
+    const address = fileAddress(model, name, settings);
+    await downloadFile({ repo: model.repo, file, address, target, settings, signal, onBytes: events.onBytes });
+    task.downloaded += file.size;
+  }
+  if ((await linkBlob(target, pointer)) === 'moved') await recordChecksum(pointer, snapshot, file);
 }
 
 /** Whether the snapshot has this very file already. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,8 +25,10 @@ export async function killPulls(kills: number): Promise<number> {
     for (let here = 0; here < 3 && killed < kills; here++) {
       const before = hub.requests.length;
       const { child, ended } = spawnWeights(['pull', REPO], env);
-      while (hub.requests.length === before && child.exitCode === null) await sleep(2);
-      await sleep(Math.random() * 500);
+      // Half of the kills come anywhere after the first request, half of them while the weights are being written.
+      const begun = killed % 2 === 0 ? () => hub.requests.length > before : () => writing(home.path);
+      while (!begun() && child.exitCode === null) await sleep(2);
+      await sleep(Math.random() * (killed % 2 === 0 ? 500 : 50));
       child.kill('SIGKILL');
       const { code } = await ended;
       expectWholeFiles(home.path);
@@ -40,6 +42,13 @@ export async function killPulls(kills: number): Promise<number> {
     expect(readFileSync(join(last.stdout.trim(), 'model.safetensors')).equals(files['model.safetensors'])).toBe(true);
   }
   return hub.requests.filter(({ headers }) => headers.range !== undefined).length;
+}
+
+function writing(home: string): boolean {
+  return tree(home).some(
+    (path) =>
+      path.endsWith('.incomplete') && (statSync(join(home, path), { throwIfNoEntry: false })?.size ?? 0) > 100_000,
+  );
 }
 
 /** Every blob without a temporary name has the content that its name promises, and every link of a snapshot leads to one. */

@@ -67,3 +67,10 @@ test('a sequence does not depend on what it is packed with', async () => {
     expect(rowsOf(packed)).toEqual(own);
   }
 });
+
+test('a NaN stays one, even where its weight is 0', async () => {
+  const size = { S: 2, H: 2, A: 1, D: 2, longest: 2 };
+  const { table } = batchOf(seeded(0), [2]);
+  const context = await run(Float32Array.of(0, 1, 1, 0), Float32Array.of(Number.NaN, 1, 2, 3), table, size);
+  expect([...context]).toEqual([Number.NaN, 3, Number.NaN, 1]);
+});

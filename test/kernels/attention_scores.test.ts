@@ -61,3 +61,12 @@ test('a sequence does not depend on what it is packed with', async () => {
     expect(alone(packed, size, start, length)).toEqual(own);
   }
 });
+
+test('a NaN in a query makes its row NaN, one in a key its column', async () => {
+  const size = { S: 2, H: 1, A: 1, D: 1, longest: 2 };
+  const { table } = batchOf(seeded(0), [2]);
+  const one = await run(Float32Array.of(Number.NaN, 1), Float32Array.of(1, 1), table, size);
+  expect([...one]).toEqual([Number.NaN, Number.NaN, 1, 1]);
+  const other = await run(Float32Array.of(1, 1), Float32Array.of(Number.NaN, 1), table, size);
+  expect([...other]).toEqual([Number.NaN, 1, Number.NaN, 1]);
+});

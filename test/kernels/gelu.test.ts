@@ -57,3 +57,9 @@ test('its erf is within 4 ulp on the whole line', async () => {
   }
   expect(worst).toBeLessThanOrEqual(4);
 });
+
+test('a NaN stays one', async () => {
+  const [y, other] = await run(Float32Array.of(Number.NaN, 1), 1, 2);
+  expect(y).toBeNaN();
+  expect(other).not.toBeNaN();
+});

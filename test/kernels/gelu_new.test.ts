@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { afterAll, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { allclose } from '../allclose.ts';
 import { geluNew } from '../twins/gelu_new.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
@@ -25,4 +25,10 @@ test('is x / 2 · (1 + tanh u)', async () => {
 test('hostile numbers', async () => {
   const x = Float32Array.of(0, -0, 1e-41, -1e-41, 1e30, -1e30, 3e38, -3e38, 10, -10, 21, -21);
   allclose(await run(x, 1, x.length), geluNew(x), { rtol: 2e-7, atol: 1e-30 });
+});
+
+test('a NaN stays one', async () => {
+  const [y, other] = await run(Float32Array.of(Number.NaN, 1), 1, 2);
+  expect(y).toBeNaN();
+  expect(other).not.toBeNaN();
 });

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { afterAll, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
 import { l2Norm } from '../twins/l2_norm.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
@@ -33,4 +33,9 @@ test('is the Euclidean length of each row', async () => {
 test('hostile numbers', async () => {
   const x = Float32Array.of(0, -0, 1e-41, -1e-41, 1e18, 1e-18, -1e18, 0);
   allclose(await run(x, 4, 2), l2Norm(x, { S: 4, H: 2 }), { rtol: 2e-7, atol: 1e-37 });
+});
+
+test('a NaN or an infinity stays one', async () => {
+  const y = await run(Float32Array.of(Number.NaN, 1, 1, Infinity, 3, 4), 3, 2);
+  expect([...y]).toEqual([Number.NaN, Infinity, 5]);
 });

@@ -67,3 +67,9 @@ test('a row does not depend on what it is packed with', async () => {
   const alone = await run(x.slice(66 * H, 67 * H), gamma, beta, { S: 1, H, epsilon });
   expect(packed.slice(66 * H, 67 * H)).toEqual(alone);
 });
+
+test('a NaN or an infinity makes its row NaN, and no other', async () => {
+  const x = Float32Array.of(Number.NaN, 1, 1, Infinity, 3, 4);
+  const y = await run(x, Float32Array.of(1, 1), Float32Array.of(0, 0), { S: 3, H: 2, epsilon: 1e-5 });
+  expect([...y].map((value) => Number.isNaN(value))).toEqual([true, true, true, true, false, false]);
+});

@@ -97,6 +97,14 @@ describe.each(RUNGS)('$name', ({ name, step, block, grid }) => {
     allclose(await run(x, new Uint32Array(W.buffer), b, size, 0), linear(x, W, b, size), { rtol: 1e-6, atol: 1.2e-30 });
   });
 
+  test('a NaN or an infinity in a row stays one, and in that row', async () => {
+    const size = { S: 3, N: 2, K: 4 };
+    const W = new Uint32Array(Float32Array.of(1, 1, 1, 1, 2, 2, 2, 2).buffer);
+    const x = Float32Array.of(1, 1, 1, 1, 1, Number.NaN, 1, 1, 1, 1, 1, Infinity);
+    const y = await run(x, W, new Float32Array(2), size, 0);
+    expect([...y]).toEqual([4, 8, Number.NaN, Number.NaN, Infinity, Infinity]);
+  });
+
   test('a row does not depend on what it is packed with', async () => {
     const size = { S: 75, N: 50, K: 120 };
     const random = seeded(3);

@@ -39,7 +39,7 @@ export const ROUNDING = 2 ** -24;
 
 /**
  * The largest error of a float32 sum of `terms` numbers of at most `largest` each, taken in blocks of `block`: each number goes through
- * at most block + terms / block additions and one multiplication (Higham 1993, "The accuracy of floating point summation", eq. 3.6).
+ * at most block + terms / block additions and one multiplication (Higham 1993, "The accuracy of floating point summation").
  */
 export function sumTolerance(terms: number, largest: number, block = 32): number {
   const roundings = Math.min(terms, block) + Math.ceil(terms / block) + 1;

@@ -18,7 +18,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** sysexits.h: EX_SOFTWARE. A bug of layer8, told apart from every failure that faults of the world cause. */
 const EXIT_BUG = 70;
 /** How long the device may take to be released after Ctrl-C. */
-const RELEASE_MS = 5000;
+const RELEASE_MS = 3000;
+/** How long the process may live on after a failure. */
+const LAST_MS = 500;
 
 const separator = process.argv.indexOf('--', 2);
 const beforeSeparator = separator < 0 ? process.argv.slice(2) : process.argv.slice(2, separator);
@@ -43,8 +45,9 @@ function interrupt(signal: NodeJS.Signals): void {
   // The second time, whoever presses the keys does not want to wait for the device to be released.
   if (interrupted) process.exit(130);
   interrupted = true;
-  abort.abort(new InterruptedError(signal === 'SIGINT' ? 'interrupted' : 'terminated'));
-  setTimeout(() => process.exit(130), RELEASE_MS).unref();
+  const reason = new InterruptedError(signal === 'SIGINT' ? 'interrupted' : 'terminated');
+  abort.abort(reason);
+  setTimeout(() => process.exit(report(reason)), RELEASE_MS).unref();
 }
 process.on('SIGINT', interrupt);
 process.on('SIGTERM', interrupt);
@@ -61,7 +64,11 @@ try {
   process.exitCode = await run(args, io);
   finished = true;
 } catch (error) {
-  process.exitCode = report(abort.signal.aborted ? abort.signal.reason : error);
+  // Work that was stopped throws whatever it was stopped in; why it was stopped is what counts.
+  const stopped = abort.signal.aborted && (interrupted || error instanceof InterruptedError);
+  process.exitCode = report(stopped ? abort.signal.reason : error);
+  // Everything is closed by now, and what still keeps the process alive is not waited for: a GPU that never answers.
+  setTimeout(() => process.exit(), LAST_MS).unref();
 }
 
 /** Finds the command and runs it. */

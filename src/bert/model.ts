@@ -2,7 +2,7 @@ import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { WeightDtype } from '../checkpoint/dtypes.ts';
 import type { ModelFolder } from '../checkpoint/source.ts';
-import { CompileError, DeviceLostError, GpuError, UsageError } from '../errors.ts';
+import { CompileError, DeviceLostError, GpuError, NoGpuError, OutOfMemoryError, UsageError } from '../errors.ts';
 import { Gpu } from '../gpu/device.ts';
 import type { GpuOptions } from '../gpu/device.ts';
 import { Recording } from '../gpu/recording.ts';
@@ -70,7 +70,12 @@ export class BertModel implements AsyncDisposable {
     checkLayer(layers, config);
     await using checkpoint = await openCheckpoint(folder);
     const dtype = await weightDtype(checkpoint, config);
-    const session = await openSession(checkpoint, config, layers, options);
+    const open = (): Promise<Session> => openSession(checkpoint, config, layers, options);
+    const session = await open().catch(async (error: unknown) => {
+      if (!(error instanceof DeviceLostError)) throw error;
+      warnOfLoss(error, options);
+      return open().catch(refuseSecondLoss);
+    });
     return new BertModel(folder, config, dtype, layers, options, session);
   }
 
@@ -99,29 +104,19 @@ export class BertModel implements AsyncDisposable {
       return await work(this.#session);
     } catch (error) {
       if (!(error instanceof DeviceLostError) || this.#disposed) throw error;
-      this.#options.warn?.(`${error.message}; starting again on a new device`);
-      await this.#reopen(error);
-      return this.#again(work);
+      warnOfLoss(error, this.#options);
+      return await this.#reopen()
+        .then(() => work(this.#session))
+        .catch(refuseSecondLoss);
     }
   }
 
-  async #again<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    try {
-      return await work(this.#session);
-    } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error;
-      throw lostTwice(error);
-    }
-  }
-
-  async #reopen(reason: DeviceLostError): Promise<void> {
+  async #reopen(): Promise<void> {
     await this.#session.gpu[Symbol.asyncDispose]();
-    try {
-      await using checkpoint = await openCheckpoint(this.#folder);
-      this.#session = await openSession(checkpoint, this.config, this.layers, this.#options);
-    } catch (error) {
-      throw error instanceof DeviceLostError ? lostTwice(error) : error instanceof Error ? error : reason;
-    }
+    await using checkpoint = await openCheckpoint(this.#folder);
+    this.#session = await openSession(checkpoint, this.config, this.layers, this.#options);
+    // Disposed meanwhile: nobody else would dispose this one.
+    if (this.#disposed) await this.#session.gpu[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -141,8 +136,14 @@ export function checkLayer(layer: number, config: BertConfig): void {
   }
 }
 
-function lostTwice(cause: DeviceLostError): GpuError {
-  return new GpuError(`the GPU was lost twice: ${cause.message}`, {
+function warnOfLoss(error: DeviceLostError, { warn }: ModelOptions): void {
+  warn?.(`${error.message}; starting again on a new device`);
+}
+
+/** Fails where the second device is lost as well; any other failure stays what it is. */
+function refuseSecondLoss(cause: unknown): never {
+  if (!(cause instanceof DeviceLostError)) throw cause;
+  throw new GpuError(`the GPU was lost twice: ${cause.message}`, {
     hint: 'Try another adapter with --adapter (`layer8 doctor` lists them).',
     cause,
   });
@@ -173,7 +174,11 @@ async function openSession(
     throw new GpuError(`no kernels of the ladder can run on ${gpu.description.name}`);
   } catch (error) {
     await gpu[Symbol.asyncDispose]();
-    throw error;
+    if (!(error instanceof OutOfMemoryError)) throw error;
+    throw new NoGpuError(`the model does not fit: ${error.message}`, {
+      hint: 'Halt at an earlier layer with --layer, or choose another adapter with --adapter.',
+      cause: error,
+    });
   }
 }
 

@@ -23,6 +23,8 @@ export interface OpenedAdapter {
   readonly reason: string;
   /** Forgets the instance that the adapter belongs to. Call it only after `device.destroy()` and `await device.lost`. */
   release(): void;
+  /** In place of `release`, for a device that never answers: lets the process end without waiting for it. */
+  abandon(): void;
 }
 
 /** How to choose an adapter. */
@@ -107,7 +109,7 @@ async function openPlatformAdapter(name: string | null): Promise<OpenedAdapter> 
     kind,
   };
   if (name !== null && adaptersNamed(name, [description]).length === 0) throw noSuchAdapter(name, [description]);
-  return { adapter, description, reason: "the browser's choice", release: () => {} };
+  return { adapter, description, reason: "the browser's choice", release: () => {}, abandon: () => {} };
 }
 
 /** What only Node can do is loaded there only, so that a bundler can leave it out of a page. */

@@ -48,6 +48,8 @@ export class Gpu implements AsyncDisposable {
   readonly #failed: Promise<never>;
   #fail: (error: Error) => void = () => {};
   #failure: Error | undefined;
+  /** The device gave no answer in time, and may never give one. */
+  #silent = false;
   #disposed = false;
 
   private constructor(opened: OpenedAdapter, device: GPUDevice, timeout: number) {
@@ -70,7 +72,7 @@ export class Gpu implements AsyncDisposable {
     });
     this.#failed.catch(() => {});
     device.addEventListener('uncapturederror', (event) =>
-      this.#fail(translate((event as GPUUncapturedErrorEvent).error, 'uploading the weights')),
+      this.#fail(translate((event as GPUUncapturedErrorEvent).error, 'between two batches')),
     );
     void device.lost.then(({ message }) => {
       this.#fail(
@@ -115,14 +117,26 @@ export class Gpu implements AsyncDisposable {
     const key = `${source.name} ${JSON.stringify(constants)}`;
     const known = this.#kernels.get(key);
     if (known?.code === source.code) return known;
-    const kernel = new Kernel(this.device, source, constants);
-    this.#kernels.set(key, kernel);
-    return kernel;
+    // What the driver says against a kernel also fails its pipeline, and whoever waits for that decides what follows.
+    this.device.pushErrorScope('validation');
+    try {
+      const kernel = new Kernel(this.device, source, constants);
+      this.#kernels.set(key, kernel);
+      return kernel;
+    } finally {
+      this.device.popErrorScope().catch(() => {});
+    }
   }
 
-  /** A tensor with memory of its own, for weights: `write` it, and `free` it or dispose the device. */
+  /** A tensor with memory of its own, for weights, until the device is disposed. Where there is none left, the next wait fails. */
   allocate(tensor: Tensor): Tensor {
+    const what = `${tensor.label} of ${(tensor.byteLength / 1e6).toFixed(1)} MB`;
+    this.device.pushErrorScope('out-of-memory');
     tensor.resource = this.pool.create(tensor);
+    this.device.popErrorScope().then(
+      (error) => error && this.#fail(translate(error, what)),
+      () => {},
+    );
     return tensor;
   }
 
@@ -146,7 +160,10 @@ export class Gpu implements AsyncDisposable {
     const settled = Promise.resolve(result);
     settled.catch(() => {});
     const found = (await this.wait(errors)).find((error) => error !== null);
-    if (found) throw translate(found, what);
+    if (found) {
+      this.check(); // an earlier failure explains this one
+      throw translate(found, what);
+    }
     return this.wait(settled);
   }
 
@@ -161,15 +178,15 @@ export class Gpu implements AsyncDisposable {
     if (this.#timeout > 0) {
       races.push(
         new Promise((_, reject) => {
-          timer = setTimeout(
-            () =>
-              reject(
-                new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, {
-                  hint: 'Raise --timeout, or choose another adapter with --adapter.',
-                }),
-              ),
-            this.#timeout,
-          );
+          timer = setTimeout(() => {
+            this.#silent = true;
+            this.#fail(
+              new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, {
+                hint: 'Raise --timeout, or choose another adapter with --adapter.',
+              }),
+            );
+            reject(this.#failure);
+          }, this.#timeout);
         }),
       );
     }
@@ -177,10 +194,8 @@ export class Gpu implements AsyncDisposable {
       const race = Promise.race(races);
       return await (this.description.software && typeof process !== 'undefined' ? waitSleeping(race) : race);
     } catch (error) {
-      // A mapping rejects before the loss is reported: the loss is the reason, so give it a turn to arrive.
       if (error instanceof DOMException) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        this.check();
+        await this.checkSoon();
         throw new DeviceLostError(`the GPU gave no result: ${this.description.name}: ${firstLine(error.message)}`, {
           cause: error,
         });
@@ -196,10 +211,20 @@ export class Gpu implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Frees all memory, ends the device, and forgets the adapter. */
+  /** `check`, a turn later: what a lost device breaks fails before the loss itself is reported. */
+  async checkSoon(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.check();
+  }
+
+  /**
+   * Frees all memory, ends the device, and forgets the adapter. Not so a device that gave no answer: ending it would block until
+   * it does, so only the end of the process frees it.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
+    if (this.#silent) return this.#opened.abandon();
     this.pool.destroy();
     this.device.destroy();
     await this.device.lost;

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { basename } from 'node:path';
-import { arch, env, platform } from 'node:process';
+import process, { arch, env, platform } from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 import { NoGpuError } from '../errors.ts';
 import { adaptersNamed, noSuchAdapter } from './adapter.ts';
@@ -57,7 +57,12 @@ function opened(chosen: DawnAdapter, reason: string, warn: (message: string) => 
   if (description.kind === 'lavapipe' && Number(env.LP_NATIVE_VECTOR_WIDTH) > 256) {
     warn(`LP_NATIVE_VECTOR_WIDTH=${env.LP_NATIVE_VECTOR_WIDTH} makes lavapipe compute wrong results: unset it`);
   }
-  return { adapter, description, reason, release: hold(chosen) };
+  return { adapter, description, reason, release: hold(chosen), abandon: endWithoutDestructors };
+}
+
+/** At the end of a process Dawn's destructors wait for all that a device has to do. `process.exit` runs none of them. */
+function endWithoutDestructors(): void {
+  process.once('beforeExit', () => process.exit());
 }
 
 /** The adapters of the system's own drivers, best first, and why there are none or some were refused. */

@@ -1,4 +1,4 @@
-import { CompileError } from '../errors.ts';
+import { CompileError, OutOfMemoryError } from '../errors.ts';
 import type { Gpu } from './device.ts';
 import type { Kernel } from './kernel.ts';
 import { Tensor } from './tensor.ts';
@@ -84,6 +84,7 @@ export class Recording {
     const { device, pool } = gpu;
     const pipelines = await this.#pipelines();
     const borrowed: (GPUBuffer | GPUTexture)[] = [];
+    let refused = false;
     const own: GPUBuffer[] = [];
     try {
       return await gpu.guard(`${this.#steps.length} dispatches`, async () => {
@@ -98,14 +99,13 @@ export class Recording {
         for (const [index, step] of this.#steps.entries()) {
           pass.setPipeline(pipelines[index] as GPUComputePipeline);
           pass.setBindGroup(0, this.#bind(step, uniforms, offsets[index] ?? 0));
+          // A validation error tells the groups it happened in: the kernel's name.
+          pass.pushDebugGroup(step.kernel.name);
           pass.dispatchWorkgroups(...step.grid);
+          pass.popDebugGroup();
         }
         pass.end();
-        if (reads.length === 0) {
-          device.queue.submit([encoder.finish()]);
-          await device.queue.onSubmittedWorkDone();
-          return [];
-        }
+        // Something is mapped even where nothing is asked for: only a mapping tells that the device is lost.
         const places = placesOf(reads);
         const staging = device.createBuffer({
           label: 'readback',
@@ -119,8 +119,13 @@ export class Recording {
         const mapped = staging.getMappedRange();
         return reads.map((tensor, index) => copyRows(mapped, places.at[index] as number, tensor));
       });
+    } catch (error) {
+      refused = error instanceof OutOfMemoryError;
+      throw error;
     } finally {
       for (const resource of borrowed) pool.release(resource);
+      // What was refused must not be handed out again, and what was not makes room for a smaller batch.
+      if (refused) pool.trim();
       for (const buffer of own) buffer.destroy();
       for (const tensor of this.#owned) tensor.resource = undefined;
     }
@@ -128,8 +133,8 @@ export class Recording {
 
   async #pipelines(): Promise<GPUComputePipeline[]> {
     const compiling = this.#steps.map(({ kernel }) =>
-      kernel.pipeline.catch((cause: unknown) => {
-        this.#gpu.check();
+      kernel.pipeline.catch(async (cause: unknown) => {
+        await this.#gpu.checkSoon();
         throw new CompileError(
           `a kernel does not compile on this driver: ${kernel.name} on ${this.#gpu.description.name}`,
           {

@@ -1,9 +1,10 @@
 import type { AnalysisOptions } from '../analysis/result.ts';
 import { DEFAULT_OPTIONS, INTERPOLATIONS } from '../analysis/result.ts';
-import { UsageError } from '../errors.ts';
+import { IoError, UsageError } from '../errors.ts';
 import { formatBytes } from '../hub/disk.ts';
 import { startProgress } from '../report/progress.ts';
 import type { Progress } from '../report/progress.ts';
+import { BrokenPipe } from '../report/stream.ts';
 import type { InputText } from '../text/records.ts';
 import { VERSION } from '../version.ts';
 import type { CommandSpec, ParsedArguments } from './arguments.ts';
@@ -195,6 +196,12 @@ export async function analyzeCommand(args: string[], io: CommandIo): Promise<num
       meter.clear();
     }
     return 0;
+  } catch (error) {
+    const stopped = error instanceof BrokenPipe || io.signal.reason instanceof BrokenPipe;
+    if (!stopped || statesPath === undefined) throw error;
+    throw new IoError(`${statesPath} is not written: standard output was closed before the end`, {
+      hint: 'Send the results to a file with --output, or let their reader read to the end.',
+    });
   } finally {
     await destination?.output.discard();
     await states?.close();

@@ -20,7 +20,7 @@ export async function killPulls(kills: number): Promise<number> {
   let killed = 0;
   while (killed < kills) {
     using home = temporaryFolder();
-    const env = testEnv(home.path, hub.endpoint, { HF_HUB_DOWNLOAD_TIMEOUT: '10' });
+    const env = testEnv(home.path, hub.endpoint);
     // Three kills at most in one folder, then a pull that is let run.
     for (let here = 0; here < 3 && killed < kills; here++) {
       const before = hub.requests.length;

@@ -14,7 +14,7 @@ test('eight processes at once: one download, all succeed', { timeout: 90_000 }, 
   using home = temporaryFolder();
   const files = modelFiles();
   await using hub = await startHub({ files, paceMs: 50 });
-  const env = testEnv(home.path, hub.endpoint, { HF_HUB_DOWNLOAD_TIMEOUT: '20' });
+  const env = testEnv(home.path, hub.endpoint);
   const runs = await Promise.all(Array.from({ length: 8 }, () => spawnWeights(['pull', REPO], env).ended));
   for (const run of runs) expect(run).toEqual({ code: 0, stdout: runs[0].stdout, stderr: '' });
   for (const name of ['config.json', 'model.safetensors']) expect(hub.downloads(name)).toHaveLength(1);

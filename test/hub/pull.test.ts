@@ -165,11 +165,16 @@ test('HF_HUB_CACHE and XDG_CACHE_HOME say where the cache is', async () => {
 
 test('the signal interrupts a download: exit 130, the partial file is gone on with', async () => {
   using home = temporaryFolder();
-  await using hub = await startHub({ files: modelFiles(), paceMs: 20 });
+  const files = modelFiles();
+  await using hub = await startHub({ files, paceMs: 20 });
   const env = testEnv(home.path, hub.endpoint);
   const abort = new AbortController();
-  setTimeout(() => abort.abort(), 200);
+  const partial = join(home.path, ROOT, 'blobs', `${sha256(files['model.safetensors'])}.layer8.incomplete`);
+  const watch = setInterval(() => {
+    if ((statSync(partial, { throwIfNoEntry: false })?.size ?? 0) > 0) abort.abort();
+  }, 5);
   const ran = await runWeights(['pull', REPO], env, abort.signal);
+  clearInterval(watch);
   expect(ran.code).toBe(130);
   expect(leftovers(home.path)).toHaveLength(1);
   expect((await runWeights(['pull', REPO], env)).code).toBe(0);

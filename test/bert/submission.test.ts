@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadMeasureSources, measure } from '../../src/analysis/measure.ts';
+import type { MeasuredInput } from '../../src/analysis/measure.ts';
+import { DEFAULT_OPTIONS } from '../../src/analysis/result.ts';
+import { BertModel } from '../../src/bert/model.ts';
+import { ADAPTER, TINY } from '../support.ts';
+
+// One batch is one submission and one readback, whatever is in it: this counts what the device is really asked to do.
+
+let model: BertModel;
+beforeAll(async () => {
+  model = await BertModel.open(`${TINY}/gelu-h48-a3-i100`, { adapter: ADAPTER });
+});
+afterAll(() => model[Symbol.asyncDispose]());
+
+/** `count` sequences of 3 to 40 tokens, [CLS] and [SEP] not ranked. */
+function inputs(count: number): MeasuredInput[] {
+  return Array.from({ length: count }, (_, q) => {
+    const length = 3 + ((q * 11) % 38);
+    const ids = Array.from({ length }, (_unused, i) => (q + 5 * i) % 113);
+    const items = Array.from({ length: length - 2 }, (_unused, i) => ({ tokens: [i + 1] }));
+    return { sequences: [{ ids }], rows: length, rowOf: Uint32Array.from(ids.keys()), items };
+  });
+}
+
+interface Work {
+  submissions: number;
+  dispatches: number;
+  mappedBytes: number;
+  /** Labels of what was copied into mapped buffers. */
+  readback: string[];
+}
+
+/** Runs `work` and counts what reaches the device. */
+async function counted(work: () => Promise<unknown>): Promise<Work> {
+  const { device } = model.gpu;
+  const found: Work = { submissions: 0, dispatches: 0, mappedBytes: 0, readback: [] };
+  const { createBuffer, createCommandEncoder } = device;
+  const { queue } = device;
+  const { submit } = queue;
+  queue.submit = (commands) => {
+    found.submissions++;
+    return submit.call(queue, commands);
+  };
+  device.createBuffer = (descriptor) => {
+    const buffer = createBuffer.call(device, descriptor);
+    const { mapAsync } = buffer;
+    buffer.mapAsync = (...range) => {
+      found.mappedBytes += descriptor.size;
+      return mapAsync.apply(buffer, range);
+    };
+    return buffer;
+  };
+  device.createCommandEncoder = (descriptor) => {
+    const encoder = createCommandEncoder.call(device, descriptor);
+    const { beginComputePass, copyBufferToBuffer, copyTextureToBuffer } = encoder;
+    encoder.beginComputePass = (pass) => {
+      const compute = beginComputePass.call(encoder, pass);
+      const { dispatchWorkgroups } = compute;
+      compute.dispatchWorkgroups = (...grid) => {
+        found.dispatches++;
+        return dispatchWorkgroups.apply(compute, grid);
+      };
+      return compute;
+    };
+    encoder.copyBufferToBuffer = ((source: GPUBuffer, ...rest: never[]) => {
+      found.readback.push(source.label);
+      return (copyBufferToBuffer as (...all: unknown[]) => void).call(encoder, source, ...rest);
+    }) as typeof copyBufferToBuffer;
+    encoder.copyTextureToBuffer = (source, ...rest) => {
+      found.readback.push(source.texture.label);
+      return copyTextureToBuffer.call(encoder, source, ...rest);
+    };
+    return encoder;
+  };
+  try {
+    await work();
+  } finally {
+    Object.assign(device, { createBuffer, createCommandEncoder });
+    queue.submit = submit;
+  }
+  return found;
+}
+
+async function measured(count: number): Promise<Work & { rows: number }> {
+  const options = { ...DEFAULT_OPTIONS, layer: 8 };
+  const sources = await loadMeasureSources(options);
+  const batch = inputs(count);
+  const run = (): Promise<unknown> =>
+    model.run((session) => measure(session, sources, batch, { options, select: true, states: false }));
+  await run(); // memory and pipelines are there from here on
+  return { ...(await counted(run)), rows: batch.reduce((sum, { rows }) => sum + rows, 0) };
+}
+
+test('64 sequences are one submission with as many dispatches as one', async () => {
+  const one = await measured(1);
+  const many = await measured(64);
+  expect(one.submissions).toBe(1);
+  expect(many.submissions).toBe(1);
+  expect(many.dispatches).toBe(one.dispatches);
+  expect(many.dispatches).toBeGreaterThan(8 * 7);
+});
+
+test('what comes back is small, and was never a hidden state', async () => {
+  const { mappedBytes, readback, rows } = await measured(64);
+  expect(mappedBytes).toBeGreaterThan(8 * rows);
+  expect(mappedBytes).toBeLessThanOrEqual(16 * rows + 64 * 64);
+  expect(readback).toHaveLength(3);
+  expect(readback.join()).not.toMatch(/LayerNorm|embeddings|context|dense|query|state/);
+});

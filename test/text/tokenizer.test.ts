@@ -58,6 +58,56 @@ describe('single texts', () => {
   });
 });
 
+/** The uncased vocabulary under other settings, as recorded. */
+describe('other configurations', () => {
+  const flag = (flags: Record<string, unknown>) => ({
+    ...tokenizerJson,
+    normalizer: { ...tokenizerJson['normalizer'], ...flags },
+  });
+  const token = (content: string, index: number, flags: Record<string, boolean>) => ({
+    content,
+    id: 30522 + index,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: false,
+    ...flags,
+  });
+  const added = {
+    added_tokens: [
+      ...(tokenizerJson['added_tokens'] as unknown as unknown[]),
+      token('Neo Word', 0, { normalized: true }),
+      token('naïve', 1, { normalized: true }),
+      token('xyz', 2, {}),
+      token('xyzzy', 3, { single_word: true }),
+      token('<e1>', 4, { lstrip: true, special: true }),
+      token('<e2>', 5, { rstrip: true, special: true }),
+      token('日本', 6, { normalized: true, rstrip: true }),
+      // In the vocabulary already: its id there counts.
+      token('cat', 7, { single_word: true, normalized: true, lstrip: true }),
+    ],
+  };
+  const configurations: Record<string, unknown> = {
+    base: tokenizerJson,
+    cased: flag({ lowercase: false }),
+    casedstrip: flag({ lowercase: false, strip_accents: true }),
+    lowernostrip: flag({ strip_accents: false }),
+    noclean: flag({ clean_text: false }),
+    nocjk: flag({ handle_chinese_chars: false }),
+    bare: flag({ clean_text: false, handle_chinese_chars: false, lowercase: false, strip_accents: false }),
+    added: { ...tokenizerJson, ...added },
+    addedcased: { ...flag({ lowercase: false }), ...added },
+    short: { ...tokenizerJson, model: { ...tokenizerJson['model'], max_input_chars_per_word: 5 } },
+  };
+  const lines = readLines<Recorded & { config: string }>('extra.jsonl');
+
+  test.each(grouped(lines, ({ config }) => config))('%s', (config, group) => {
+    const configured = Tokenizer.fromJson(configurations[config]);
+    for (const line of group) expectRecorded(configured.encode(line.text), line);
+  });
+});
+
 describe('pairs and truncation', () => {
   interface RecordedPair extends Recorded {
     kind: string;
@@ -106,5 +156,40 @@ describe('pairs and truncation', () => {
     expect(() => tokenizer.encode('a', { pair: 'b', maxLength: 2 })).toThrow(
       'maxLength 2: less than the 3 special tokens',
     );
+  });
+});
+
+describe('hostile lengths', () => {
+  const milliseconds = (text: string): number => {
+    const start = performance.now();
+    tokenizer.encode(text);
+    return performance.now() - start;
+  };
+
+  test.each([
+    ['one ASCII word', 'a'],
+    ['one word of accented letters', 'é'],
+    ['a letter for each mark', 'e\u0301'],
+    ['control characters', '\0'],
+    ['lone surrogates', '\ud800'],
+    ['beginnings of added tokens', '[MASK'],
+    ['punctuation', '!'],
+  ])('%s: time is linear', (_, unit) => {
+    milliseconds(unit.repeat(1000));
+    // A quadratic pass would take minutes.
+    expect(milliseconds(unit.repeat(300_000))).toBeLessThan(10_000);
+  });
+
+  test('a word of a million letters is one unknown token that spans it', () => {
+    const { tokens, offsets } = tokenizer.encode(`x ${'a'.repeat(500_000)}é${'a'.repeat(500_000)} y`);
+    expect(tokens).toEqual(['[CLS]', 'x', '[UNK]', 'y', '[SEP]']);
+    expect(offsets[2]).toEqual([2, 1_000_003]);
+  });
+
+  test('a word remembered from one text is the same in the next', () => {
+    const words = Array.from({ length: 70_000 }, (_, i) => `w${i.toString(36)}`);
+    const first = tokenizer.encode(words.join(' '));
+    const second = tokenizer.encode(words.toReversed().join(' '));
+    expect([...second.ids].sort()).toEqual([...first.ids].sort());
   });
 });

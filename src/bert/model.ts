@@ -13,7 +13,7 @@ import { readConfig } from './config.ts';
 import { checkWeightsFinite } from './finite.ts';
 import { forward } from './forward.ts';
 import type { BertWeights } from './operations.ts';
-import type { GpuOperations, Rung } from './rung.ts';
+import type { GpuOperations, Rung, RungFactory } from './rung.ts';
 import { candidates } from './rungs.ts';
 import { elementOf, loadWeights, weightDtype } from './weights.ts';
 
@@ -28,6 +28,8 @@ export interface ModelOptions extends GpuOptions {
 export interface Session {
   readonly gpu: Gpu;
   readonly rung: Rung;
+  /** The rung that runs, and the slower ones to fall back to. */
+  readonly rungs: readonly RungFactory[];
   weights: BertWeights<Tensor>;
   /** A new recording and the operations that write into it. */
   record(): { recording: Recording; ops: GpuOperations };
@@ -89,8 +91,8 @@ export class BertModel implements AsyncDisposable {
 
   /**
    * Runs `work` when all earlier work is done. Where the device is lost, a new one is opened, the weights go up again, and `work`
-   * is called once more: it must depend on its inputs only.
-   * @throws DeviceLostError where the second device is lost as well; whatever `work` throws
+   * is called once more: it must depend on its inputs only. So it is, on the next rung, where a kernel does not compile.
+   * @throws GpuError where the second device is lost as well; whatever `work` throws
    */
   async run<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const turn = this.#queue.then(() => this.#attempt(work));
@@ -103,18 +105,29 @@ export class BertModel implements AsyncDisposable {
     try {
       return await work(this.#session);
     } catch (error) {
-      if (!(error instanceof DeviceLostError) || this.#disposed) throw error;
+      if (this.#disposed) throw error;
+      if (error instanceof CompileError) return this.#descend(work, error);
+      if (!(error instanceof DeviceLostError)) throw error;
       warnOfLoss(error, this.#options);
-      return await this.#reopen()
+      return await this.#reopen(this.#session.rungs)
         .then(() => work(this.#session))
         .catch(refuseSecondLoss);
     }
   }
 
-  async #reopen(): Promise<void> {
+  /** Goes on with the next rung: batches need kernels that the warm-up did not. */
+  async #descend<T>(work: (session: Session) => Promise<T>, error: CompileError): Promise<T> {
+    const [, ...slower] = this.#session.rungs;
+    if (slower[0] === undefined) throw error;
+    warnOfRung(error, slower[0], this.#options);
+    await this.#reopen(slower);
+    return this.#attempt(work);
+  }
+
+  async #reopen(rungs: readonly RungFactory[]): Promise<void> {
     await this.#session.gpu[Symbol.asyncDispose]();
     await using checkpoint = await openCheckpoint(this.#folder);
-    this.#session = await openSession(checkpoint, this.config, this.layers, this.#options);
+    this.#session = await openSession(checkpoint, this.config, this.layers, this.#options, rungs);
     // Disposed meanwhile: nobody else would dispose this one.
     if (this.#disposed) await this.#session.gpu[Symbol.asyncDispose]();
   }
@@ -140,6 +153,10 @@ function warnOfLoss(error: DeviceLostError, { warn }: ModelOptions): void {
   warn?.(`${error.message}; starting again on a new device`);
 }
 
+function warnOfRung(error: CompileError, next: RungFactory, { warn }: ModelOptions): void {
+  warn?.(`${error.message}; using the ${next.name} kernels`);
+}
+
 /** Fails where the second device is lost as well; any other failure stays what it is. */
 function refuseSecondLoss(cause: unknown): never {
   if (!(cause instanceof DeviceLostError)) throw cause;
@@ -154,20 +171,21 @@ async function openSession(
   config: BertConfig,
   layers: number,
   options: ModelOptions,
+  from?: readonly RungFactory[],
 ): Promise<Session> {
   const gpu = await Gpu.open(options);
   try {
     const element = elementOf(await weightDtype(checkpoint, config));
-    const rungs = candidates(options.kernels ?? 'auto', gpu, config, element);
+    const rungs = from ?? candidates(options.kernels ?? 'auto', gpu, config, element);
     for (const [index, factory] of rungs.entries()) {
-      const session = sessionOn(gpu, await factory.create(gpu, config));
+      const session = sessionOn(gpu, await factory.create(gpu, config), rungs.slice(index));
       try {
         await bringUp(session, checkpoint, config, layers);
         return session;
       } catch (error) {
         const next = rungs[index + 1];
         if (!(error instanceof CompileError) || next === undefined) throw error;
-        options.warn?.(`${error.message}; using the ${next.name} kernels`);
+        warnOfRung(error, next, options);
         gpu.pool.destroy();
       }
     }
@@ -182,10 +200,11 @@ async function openSession(
   }
 }
 
-function sessionOn(gpu: Gpu, rung: Rung): Session {
+function sessionOn(gpu: Gpu, rung: Rung, rungs: readonly RungFactory[]): Session {
   return {
     gpu,
     rung,
+    rungs,
     weights: { embeddings: undefined as never, layers: [] },
     record() {
       const recording = new Recording(gpu);

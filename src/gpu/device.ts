@@ -244,7 +244,9 @@ function translate(error: GPUError, what: string): GpuError {
       cause: error,
     });
   }
-  return new GpuError(`the GPU refused the work, which is a bug in layer8: ${what}: ${message}`, {
+  const kernel = /(?:Debug group stack:\s*> |BindGroup\w* "?)"([^"\0]+)/.exec(error.message)?.[1];
+  const where = kernel === undefined ? what : `${what}, kernel ${kernel}`;
+  return new GpuError(`the GPU refused the work, which is a bug in layer8: ${where}: ${message}`, {
     hint: 'Please report it with the output of `layer8 doctor`.',
     cause: error,
   });

@@ -5,7 +5,7 @@
 // Dispatch  one invocation an element; workgroups of 64 × 1, grid [⌈N / 64⌉, S]
 // Method    Hendrycks & Gimpel 2016, arXiv:1606.08415. WGSL has no erf: see `erf` below.
 // Limits    S ≤ 65535
-// Twin      test/twins/gelu.ts
+// Twin      kernels/twins/gelu.ts
 
 struct Size {
   S: u32, // rows: tokens of all sequences
@@ -17,7 +17,7 @@ struct Size {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 // The error function, within 4 ulp, in two pieces: near 0 erf(x) = x + x · P(x²); beyond, erf(x) = 1 − exp(Q(|x|) − |x|).
-// The form and the coefficients of both fits are N. Juffa's (published on NVIDIA's developer forum and on Stack Overflow).
+// Both fits, the form and the coefficients, are N. Juffa's published ones.
 fn erf(x: f32) -> f32 {
   let t = min(abs(x), 10.0); // erf(10) is 1 in float32, and the polynomials stay finite
   let s = t * t;

@@ -6,9 +6,10 @@
 // Dispatch  one invocation a row; workgroups of 64, grid [⌈S / 64⌉]
 // Method    Nearly equal states must not cancel: ‖c‖ − ‖p‖ = Σ (c − p)(c + p) / (‖c‖ + ‖p‖), and 1 − cos(c, p) is half the squared
 //           distance of the unit vectors (Kahan 2006, "How Futile are Mindless Assessments of Roundoff in Floating-Point
-//           Computation?"). Sums in blocks of 32, as in l2_norm. A state of length 0 has no direction: its rotation is 1, as where cos is 0.
+//           Computation?"). Sums in blocks of 32, as in l2_norm. A state of length 0 has no direction: its cosine is taken as 0
+//           and its rotation as 1.
 // Limits    Sums of squares overflow above 1.8e19.
-// Twin      test/twins/shift.ts
+// Twin      kernels/twins/shift.ts
 
 const BLOCK = 32u;
 

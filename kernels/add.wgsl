@@ -5,7 +5,7 @@
 // Dispatch  one invocation an element; workgroups of 64 × 1, grid [⌈N / 64⌉, S]
 // Method    He et al. 2015, arXiv:1512.03385: what a sublayer computes is added to what it was given.
 // Limits    S ≤ 65535. A sum beyond 3.4e38 becomes infinite.
-// Twin      test/twins/add.ts
+// Twin      kernels/twins/add.ts
 
 struct Size {
   S: u32, // rows: tokens of all sequences

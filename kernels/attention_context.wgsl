@@ -6,7 +6,7 @@
 // Dispatch  one invocation an element; workgroups of 64 × 1, grid [⌈H / 64⌉, S]
 // Method    Vaswani et al. 2017, arXiv:1706.03762, §3.2. The products are summed in blocks of 16, and then the blocks.
 // Limits    S ≤ 65535. A · S · longest below 2³².
-// Twin      test/twins/attention_context.ts
+// Twin      kernels/twins/attention_context.ts
 
 const BLOCK = 16u;
 

@@ -7,7 +7,7 @@
 // Method    Vaswani et al. 2017, arXiv:1706.03762, §3.2.1. Sequences are packed without padding: nothing is masked, scores past
 //           the end of a sequence are not written and mean nothing. The products are summed in blocks of 16.
 // Limits    S ≤ 65535. A · S · longest below 2³².
-// Twin      test/twins/attention_scores.ts
+// Twin      kernels/twins/attention_scores.ts
 
 const BLOCK = 16u;
 

@@ -6,7 +6,7 @@
 // Dispatch  one invocation a token of a sequence; workgroups of 64 × 1, grid [⌈longest / 64⌉, sequences]
 // Method    threshold found the least HIGH norm with the boundary in mind, so ≥ is right for both boundaries. Compared as bits.
 // Limits    sequences ≤ 65535. Rows of no sequence are left as they are.
-// Twin      test/twins/bucket.ts
+// Twin      kernels/twins/bucket.ts
 
 struct Size {
   sequences: u32,

@@ -7,7 +7,7 @@
 // Method    Devlin et al. 2018, arXiv:1810.04805. Sequences are packed end to end, so the position counts from the first row of
 //           the token's own sequence.
 // Limits    S ≤ 65535. Ids, positions and types must lie inside their tables: the host checks them.
-// Twin      test/twins/embeddings.ts
+// Twin      kernels/twins/embeddings.ts
 
 override ELEMENT: u32 = 0u; // how `word` is stored: 0 float32, 1 float16, 2 bfloat16; the latter two a word, the low half first
 

@@ -6,7 +6,7 @@
 // Dispatch  one invocation a texel; workgroups of 64 × 1, grid [⌈H / 256⌉, S]
 // Method    A gather. Tables stay in buffers, which have any number of rows; a texture has not.
 // Limits    H a multiple of 4; V · H below 2³²
-// Twin      test/twins/embeddings.ts
+// Twin      kernels/twins/embeddings.ts
 
 override ELEMENT: u32 = 0u; // how word is stored: 0 float32, 1 float16, 2 bfloat16; the latter two a word, the low half first
 

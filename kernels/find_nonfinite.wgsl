@@ -7,7 +7,7 @@
 //           Four words are looked at together, and one by one only where there is something to find: weights are read once,
 //           at the speed of memory.
 // Limits    count below 2³² − 1 − 256 · groups
-// Twin      test/twins/find_nonfinite.ts
+// Twin      kernels/twins/find_nonfinite.ts
 
 override ELEMENT: u32 = 0u; // how x is stored: 0 float32, 1 float16, 2 bfloat16; the latter two a word, the low half first
 

@@ -5,7 +5,7 @@
 // Dispatch  an invocation looks at every (64 · groups)-th texel; workgroups of 64, grid [groups], any number of groups
 // Method    As find_nonfinite.wgsl: only the bits are looked at, for an exponent of all ones.
 // Limits    N · K below 2³² − 1 − 64 · groups; K a multiple of a texel's numbers
-// Twin      test/twins/find_nonfinite.ts
+// Twin      kernels/twins/find_nonfinite.ts
 
 import type { KernelSource } from '../src/gpu/kernel.ts';
 import type { ElementType } from '../src/gpu/tensor.ts';

@@ -7,7 +7,7 @@
 //           by 1e-5 and some drivers' tanh(∞) is NaN, so the gate is written with e = exp(−2|u|), which never overflows:
 //           1 / (1 + e) for u ≥ 0 and e / (1 + e) for u < 0.
 // Limits    S ≤ 65535
-// Twin      test/twins/gelu_new.ts
+// Twin      kernels/twins/gelu_new.ts
 
 struct Size {
   S: u32, // rows: tokens of all sequences

@@ -6,7 +6,7 @@
 // Method    The squares are summed in blocks of 32, and then the blocks: the rounding error grows with 32 + H / 32, not with H
 //           (Higham 1993, "The accuracy of floating point summation").
 // Limits    The sum of squares overflows where ‖x‖ is above 1.8e19.
-// Twin      test/twins/l2_norm.ts
+// Twin      kernels/twins/l2_norm.ts
 
 const BLOCK = 32u;
 

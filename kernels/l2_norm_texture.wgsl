@@ -5,7 +5,7 @@
 // Dispatch  a workgroup of LANES invocations is one subgroup and takes one row; grid [S]
 // Method    Each lane sums the squares of every LANES-th texel, and subgroupAdd the lanes.
 // Limits    H a multiple of 4
-// Twin      test/twins/l2_norm.ts
+// Twin      kernels/twins/l2_norm.ts
 
 enable subgroups;
 

@@ -6,7 +6,7 @@
 // Method    Ba, Kiros & Hinton 2016, arXiv:1607.06450. Two passes, the mean first and then the squares of the differences:
 //           mean(x²) − μ² would cancel. Sums in blocks of 32, as in l2_norm.
 // Limits    The variance overflows where values lie further than 1.8e19 from their mean.
-// Twin      test/twins/layer_norm.ts
+// Twin      kernels/twins/layer_norm.ts
 
 const BLOCK = 32u;
 

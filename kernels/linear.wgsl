@@ -6,7 +6,7 @@
 // Method    The products are summed in blocks of 32, and then the blocks: the rounding error grows with 32 + K / 32, not with K
 //           (Higham 1993, "The accuracy of floating point summation").
 // Limits    S ≤ 65535. S · K, N · K and S · N below 2³².
-// Twin      test/twins/linear.ts
+// Twin      kernels/twins/linear.ts
 
 override ELEMENT: u32 = 0u; // how W is stored: 0 float32, 1 float16, 2 bfloat16; the latter two a word, the low half first
 

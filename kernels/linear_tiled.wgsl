@@ -9,7 +9,7 @@
 //           An output's sum has the same order whatever S is. float16 is widened by unpack2x16float, at half the cost of
 //           linear's integers; it is exact where the driver keeps denormals, which a test holds for all 65,536 values.
 // Limits    K a multiple of 4. S · K, N · K and S · N below 2³².
-// Twin      test/twins/linear.ts
+// Twin      kernels/twins/linear.ts
 
 override ELEMENT: u32 = 0u; // how W is stored: 0 float32, 1 float16, 2 bfloat16; the latter two a word, the low half first
 

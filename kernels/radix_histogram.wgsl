@@ -11,7 +11,7 @@
 //           s₍lo₎ and s₍lo+1₎ exactly. Norms lie close together and share their upper digits: an invocation adds a run of equal
 //           digits at once, which spares the atomics.
 // Limits    (shift, width) are (21, 11), (10, 11), (0, 10) in this order. count below 2³² − 64 · groups.
-// Twin      test/twins/rank_select.ts
+// Twin      kernels/twins/rank_select.ts
 
 const BINS = 2048u;
 

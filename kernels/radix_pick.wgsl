@@ -6,7 +6,7 @@
 // Dispatch  one invocation a target; one workgroup of 64, grid [1]
 // Method    See radix_histogram. 2048 additions a pass need no parallel scan.
 // Limits    The ranks lie below the number of ranked norms.
-// Twin      test/twins/rank_select.ts
+// Twin      kernels/twins/rank_select.ts
 
 const BINS = 2048u;
 

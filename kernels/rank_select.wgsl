@@ -8,7 +8,7 @@
 //           once and exactly one invocation writes each result. No sorting, no atomics. A float ≥ 0 sorts as its bits do, and
 //           comparing bits is exact where a driver would flush denormals. θ for millions of norms: radix_histogram.
 // Limits    lo ≤ n − 1. length² comparisons a sequence; sequences ≤ 65535.
-// Twin      test/twins/rank_select.ts
+// Twin      kernels/twins/rank_select.ts
 
 struct Size {
   sequences: u32,

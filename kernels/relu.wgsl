@@ -5,7 +5,7 @@
 // Dispatch  one invocation an element; workgroups of 64 × 1, grid [⌈N / 64⌉, S]
 // Method    select, not max: on some drivers max(NaN, 0) is 0, and a NaN must stay one so that it is found.
 // Limits    S ≤ 65535
-// Twin      test/twins/relu.ts
+// Twin      kernels/twins/relu.ts
 
 struct Size {
   S: u32, // rows: tokens of all sequences

@@ -8,7 +8,7 @@
 //           read and written: entries past its end mean nothing. The sum is taken in blocks of 32. On some drivers exp(NaN) is
 //           a number, so infinities and NaN among the scores are found by their bits: they make the whole row NaN.
 // Limits    A ≤ 65535. A · S · longest below 2³².
-// Twin      test/twins/softmax.ts
+// Twin      kernels/twins/softmax.ts
 
 const BLOCK = 32u;
 

@@ -9,7 +9,7 @@
 // Method    HIGH is decided by the order statistics, never by the rounded θ: rounding could put the order statistic itself on the
 //           wrong side. a + (b − a) · g and not a · (1 − g) + b · g, which is not a where a = b. Norms are compared as bits.
 // Limits    Counts are exact up to 2²⁴ tokens a sequence.
-// Twin      test/twins/threshold.ts
+// Twin      kernels/twins/threshold.ts
 
 struct Size {
   sequences: u32,

@@ -5,7 +5,7 @@
 // Dispatch  one invocation a word; workgroups of 64, grid [⌈words / 64⌉]
 // Method    The maximum is taken of the bits, which sort as floats ≥ 0 do and let a NaN win: max(NaN, 1) is 1 on some drivers.
 // Limits    none
-// Twin      test/twins/word_reduce.ts
+// Twin      kernels/twins/word_reduce.ts
 
 struct Size {
   words: u32,

@@ -2,7 +2,15 @@ import { openCheckpoint } from '../checkpoint/checkpoint.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
 import type { WeightDtype } from '../checkpoint/dtypes.ts';
 import type { ModelFolder } from '../checkpoint/source.ts';
-import { CompileError, DeviceLostError, GpuError, NoGpuError, OutOfMemoryError, UsageError } from '../errors.ts';
+import {
+  CompileError,
+  DeviceLostError,
+  GpuError,
+  NoGpuError,
+  NumericError,
+  OutOfMemoryError,
+  UsageError,
+} from '../errors.ts';
 import { Gpu } from '../gpu/device.ts';
 import type { GpuOptions } from '../gpu/device.ts';
 import { Recording } from '../gpu/recording.ts';
@@ -15,11 +23,14 @@ import { forward } from './forward.ts';
 import type { BertWeights } from './operations.ts';
 import type { GpuOperations, Rung, RungFactory } from './rung.ts';
 import { candidates } from './rungs.ts';
+import { checkArithmetic } from './trust.ts';
 import { elementOf, loadWeights, weightDtype } from './weights.ts';
 
 export interface ModelOptions extends GpuOptions {
   /** Rung of the kernel ladder: `auto`, `plain`, or another by name. */
   kernels?: string;
+  /** Hold the adapter's arithmetic against float64 where it has not passed before. Default on. */
+  selfCheck?: boolean;
   /** Encoder layers to load; default 8. Later ones are neither opened nor read. */
   layers?: number;
 }
@@ -153,7 +164,7 @@ function warnOfLoss(error: DeviceLostError, { warn }: ModelOptions): void {
   warn?.(`${error.message}; starting again on a new device`);
 }
 
-function warnOfRung(error: CompileError, next: RungFactory, { warn }: ModelOptions): void {
+function warnOfRung(error: CompileError | NumericError, next: RungFactory, { warn }: ModelOptions): void {
   warn?.(`${error.message}; using the ${next.name} kernels`);
 }
 
@@ -175,16 +186,19 @@ async function openSession(
 ): Promise<Session> {
   const gpu = await Gpu.open(options);
   try {
-    const element = elementOf(await weightDtype(checkpoint, config));
+    const dtype = await weightDtype(checkpoint, config);
+    const element = elementOf(dtype);
     const rungs = from ?? candidates(options.kernels ?? 'auto', gpu, config, element);
     for (const [index, factory] of rungs.entries()) {
       const session = sessionOn(gpu, await factory.create(gpu, config), rungs.slice(index));
       try {
+        if (options.selfCheck !== false) await checkArithmetic(gpu, factory, config, dtype);
         await bringUp(session, checkpoint, config, layers);
         return session;
       } catch (error) {
         const next = rungs[index + 1];
-        if (!(error instanceof CompileError) || next === undefined) throw error;
+        const otherMayDo = error instanceof CompileError || error instanceof NumericError;
+        if (!otherMayDo || next === undefined) throw error;
         warnOfRung(error, next, options);
         gpu.pool.destroy();
       }

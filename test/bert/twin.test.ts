@@ -4,16 +4,16 @@ import { describe, expect, test } from 'vitest';
 import { pack } from '../../src/bert/batch.ts';
 import { readConfig } from '../../src/bert/config.ts';
 import { forward } from '../../src/bert/forward.ts';
-import { tensorRef } from '../../src/checkpoint/checkpoint.ts';
+import { openCheckpoint, tensorRef } from '../../src/checkpoint/checkpoint.ts';
 import type { TensorRef } from '../../src/checkpoint/checkpoint.ts';
 import { fileFolder } from '../../src/checkpoint/file.ts';
 import { readAllF32, readAllI32 } from '../../src/checkpoint/read.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import type { SafetensorsFile } from '../../src/checkpoint/safetensors.ts';
 import { allclose } from '../allclose.ts';
-import { TwinOperations } from '../twins/operations.ts';
-import type { Matrix } from '../twins/operations.ts';
-import { readTwinWeights } from '../twins/weights.ts';
+import { TwinOperations } from '../../kernels/twins/operations.ts';
+import type { Matrix } from '../../kernels/twins/operations.ts';
+import { readTwinWeights } from '../../kernels/twins/weights.ts';
 
 const TINY = fileURLToPath(new URL('../fixtures/reference/tiny', import.meta.url));
 
@@ -24,7 +24,8 @@ describe.each(readdirSync(TINY))('%s, forward.ts in float64 on the CPU', (name) 
   test('every hidden state and attention of every sequence, packed', async () => {
     const folder = `${TINY}/${name}`;
     const config = await readConfig(folder);
-    const weights = await readTwinWeights(folder, config);
+    await using checkpoint = await openCheckpoint(folder);
+    const weights = await readTwinWeights(checkpoint, config);
     const source = await (await fileFolder(folder)).open('reference.safetensors');
     if (!source) throw new Error(`no reference in ${folder}`);
     const reference = await openSafetensors(source);

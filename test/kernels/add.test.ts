@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
-import { add } from '../twins/add.ts';
+import { add } from '../../kernels/twins/add.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

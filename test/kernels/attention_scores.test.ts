@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
-import { attentionScores } from '../twins/attention_scores.ts';
-import type { AttentionSize } from '../twins/attention_scores.ts';
+import { attentionScores } from '../../kernels/twins/attention_scores.ts';
+import type { AttentionSize } from '../../kernels/twins/attention_scores.ts';
 import { alone, batchOf, heads, lengths, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

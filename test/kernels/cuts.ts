@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { Cut } from '../twins/rank_select.ts';
+import type { Cut } from '../../kernels/twins/rank_select.ts';
 import { seed, seeded } from './data.ts';
 
 /** Norms of a few sequences, as the kernels of the analysis take them. */

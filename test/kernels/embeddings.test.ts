@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
-import { embeddings } from '../twins/embeddings.ts';
+import { embeddings } from '../../kernels/twins/embeddings.ts';
 import { batchOf, element, extent, lengths, numbers, packHalves, seed, seeded, weights } from './data.ts';
 import type { StoredWeights } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';

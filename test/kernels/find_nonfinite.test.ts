@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { findNonfinite } from '../twins/find_nonfinite.ts';
+import { findNonfinite } from '../../kernels/twins/find_nonfinite.ts';
 import { element, packHalves, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { loadKernelSource } from '../../src/gpu/sources.ts';
 import { allclose } from '../allclose.ts';
-import { erf } from '../twins/erf.ts';
-import { gelu } from '../twins/gelu.ts';
+import { erf } from '../../kernels/twins/erf.ts';
+import { gelu } from '../../kernels/twins/gelu.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

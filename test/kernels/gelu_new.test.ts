@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose } from '../allclose.ts';
-import { geluNew } from '../twins/gelu_new.ts';
+import { geluNew } from '../../kernels/twins/gelu_new.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

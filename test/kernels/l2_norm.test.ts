@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
-import { l2Norm } from '../twins/l2_norm.ts';
+import { l2Norm } from '../../kernels/twins/l2_norm.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

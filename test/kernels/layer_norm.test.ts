@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
-import { layerNorm } from '../twins/layer_norm.ts';
+import { layerNorm } from '../../kernels/twins/layer_norm.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
-import { linear } from '../twins/linear.ts';
+import { linear } from '../../kernels/twins/linear.ts';
 import { element, extent, numbers, packHalves, seed, seeded, weights } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

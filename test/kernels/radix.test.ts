@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { rankSelect } from '../twins/rank_select.ts';
+import { rankSelect } from '../../kernels/twins/rank_select.ts';
 import { seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose } from '../allclose.ts';
-import { relu } from '../twins/relu.ts';
+import { relu } from '../../kernels/twins/relu.ts';
 import { extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

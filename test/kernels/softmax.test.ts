@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
-import { softmax } from '../twins/softmax.ts';
+import { softmax } from '../../kernels/twins/softmax.ts';
 import { alone, batchOf, lengths, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose } from '../allclose.ts';
-import { rankSelect } from '../twins/rank_select.ts';
-import { threshold } from '../twins/threshold.ts';
+import { rankSelect } from '../../kernels/twins/rank_select.ts';
+import { threshold } from '../../kernels/twins/threshold.ts';
 import { packCuts, ranking } from './cuts.ts';
 import type { Ranking } from './cuts.ts';
 import { closeGpus, runKernel } from './harness.ts';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
-import { wordReduce } from '../twins/word_reduce.ts';
+import { wordReduce } from '../../kernels/twins/word_reduce.ts';
 import { numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 

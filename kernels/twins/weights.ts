@@ -2,13 +2,12 @@ import type { BertConfig } from '../../src/bert/config.ts';
 import { bertNames } from '../../src/bert/names.ts';
 import type { PairNames } from '../../src/bert/names.ts';
 import type { BertWeights, LayerWeights } from '../../src/bert/operations.ts';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.ts';
 import { readAllF32 } from '../../src/checkpoint/read.ts';
 import type { Matrix } from './operations.ts';
 
 /** The weights of a small model as float64, for `TwinOperations`. */
-export async function readTwinWeights(folder: string, config: BertConfig): Promise<BertWeights<Matrix>> {
-  await using checkpoint = await openCheckpoint(folder);
+export async function readTwinWeights(checkpoint: Checkpoint, config: BertConfig): Promise<BertWeights<Matrix>> {
   const { embeddings, layer } = bertNames(checkpoint);
   const { hiddenSize: H, intermediateSize: I } = config;
 

@@ -1,28 +1,47 @@
-import { TILE_ROWS } from '../../kernels/attention_subgroup.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { Kernel } from '../gpu/kernel.ts';
 import type { Recording } from '../gpu/recording.ts';
-import type { Tensor } from '../gpu/tensor.ts';
+import type { ElementType, Storage, Tensor } from '../gpu/tensor.ts';
 import type { Batch } from './batch.ts';
 import type { Activation, BertConfig } from './config.ts';
 import type { BertWeights, Dense, LayerNorm } from './operations.ts';
 import { PlainOperations } from './plain.ts';
 import type { PlainSources } from './plain.ts';
 import type { GpuOperations } from './rung.ts';
-import type { SubgroupKernels } from './subgroup.ts';
 
-/** Heights of a matrix product's tile. A batch is covered by the fewest rows of both; a row's result does not depend on which. */
-const TALL = 16;
-const LOW = 12;
+/** Rows of a matrix product, from the first that no earlier run takes, and the kernel that computes them tile by tile. */
+export interface LinearTiles {
+  readonly kernel: Kernel;
+  /** Rows and columns of y that one workgroup computes. */
+  readonly rows: number;
+  readonly columns: number;
+  /** How many tiles of `rows` rows. */
+  readonly count: number;
+}
 
-/** Tall and low tiles that cover `rows` with the fewest rows past the end, then with the fewest tiles. */
-export function tilesFor(rows: number): { tall: number; low: number } {
-  let best = { tall: Math.ceil(rows / TALL), low: 0 };
-  const covered = ({ tall, low }: { tall: number; low: number }): number => tall * TALL + low * LOW;
-  for (let low = 1; low <= TALL / (TALL - LOW); low++) {
-    const tiles = { tall: Math.ceil(Math.max(0, rows - low * LOW) / TALL), low };
-    if (covered(tiles) < covered(best)) best = tiles;
-  }
-  return best;
+/** A tensor that lies in some columns of a wider one. */
+export interface Columns {
+  readonly of: Tensor;
+  readonly first: number;
+}
+
+/** The kernels of a rung that fuses lines, on one device. Each starts to compile when it is first asked for. */
+export interface FusedKernels {
+  /** Where every tensor between two kernels lies. */
+  readonly storage: Storage;
+  /** Query rows that a workgroup of attention takes. */
+  readonly queryRows: number;
+  /** And the columns that a workgroup computes. */
+  embeddings(word: ElementType): { kernel: Kernel; columns: number };
+  /** Runs of tiles that together cover x [S, K] · W [N, K]ᵀ. The result of a row must not depend on which tile it is in. */
+  linear(S: number, W: Tensor, activation: Activation | 'none'): readonly LinearTiles[];
+  /** And the numbers that say where query, key and value lie. */
+  attention(query: Columns, key: Columns, value: Columns): { kernel: Kernel; numbers: Record<string, number> };
+  /** LayerNorm of x, or of x + residual. */
+  layerNorm(residual: boolean): Kernel;
+  l2Norm(): Kernel;
+  /** Copies some columns of x into a buffer of their own. */
+  copyColumns(): Kernel;
 }
 
 /** A line of forward.ts that no dispatch of its own computes, or not yet. */
@@ -46,7 +65,7 @@ type Line =
 export class FusedOperations implements GpuOperations {
   readonly #recording: Recording;
   readonly #config: BertConfig;
-  readonly #kernels: SubgroupKernels;
+  readonly #kernels: FusedKernels;
   /** Computes what is left out, when somebody wants to see it. */
   readonly #plain: PlainOperations;
   readonly #lines = new Map<Tensor, Line>();
@@ -54,7 +73,7 @@ export class FusedOperations implements GpuOperations {
   readonly #stacked = new Map<Tensor, { matrix: Tensor; product: Tensor }>();
   #tables: { batch: Batch; rows: Tensor; tiles: Tensor } | undefined;
 
-  constructor(gpu: Gpu, recording: Recording, config: BertConfig, kernels: SubgroupKernels, plain: PlainSources) {
+  constructor(gpu: Gpu, recording: Recording, config: BertConfig, kernels: FusedKernels, plain: PlainSources) {
     this.#recording = recording;
     this.#config = config;
     this.#kernels = kernels;
@@ -63,10 +82,10 @@ export class FusedOperations implements GpuOperations {
 
   embeddings(batch: Batch, { word, position, tokenType }: BertWeights<Tensor>['embeddings']): Tensor {
     const { hiddenSize: H } = this.#config;
-    const y = this.#texture('embeddings', [batch.rows, H]);
-    const kernel = this.#kernels.embeddings(word.element);
+    const y = this.#tensor('embeddings', [batch.rows, H]);
+    const { kernel, columns } = this.#kernels.embeddings(word.element);
     const operands = { rows: this.#tablesOf(batch).rows, word, position, token_type: tokenType, y };
-    this.#recording.dispatch(kernel, operands, { S: batch.rows, H }, [Math.ceil(H / 256), batch.rows]);
+    this.#recording.dispatch(kernel, operands, { S: batch.rows, H }, [Math.ceil(H / columns), batch.rows]);
     return y;
   }
 
@@ -111,14 +130,11 @@ export class FusedOperations implements GpuOperations {
       Columns,
       Columns,
     ];
-    const context = this.#texture('context', [batch.rows, H]);
+    const context = this.#tensor('context', [batch.rows, H]);
     const { tiles } = this.#tablesOf(batch);
-    this.#recording.dispatch(
-      this.#kernels.attention(),
-      { query: query.of, key: key.of, value: v.of, tiles, context },
-      { query: query.first / 4, key: key.first / 4, value: v.first / 4 },
-      [tiles.rows, A],
-    );
+    const { kernel, numbers } = this.#kernels.attention(query, key, v);
+    const operands = { query: query.of, key: key.of, value: v.of, tiles, context };
+    this.#recording.dispatch(kernel, operands, numbers, [tiles.rows, A]);
     return context;
   }
 
@@ -130,7 +146,7 @@ export class FusedOperations implements GpuOperations {
   layerNorm(x: Tensor, { weight: gamma, bias: beta }: LayerNorm<Tensor>): Tensor {
     const sum = this.#lines.get(x);
     const residual = sum?.op === 'sum';
-    const y = this.#texture('LayerNorm', x.shape);
+    const y = this.#tensor('LayerNorm', x.shape);
     const kernel = this.#kernels.layerNorm(residual);
     const inputs = residual ? { x: this.#computed(sum.a), residual: this.#computed(sum.b) } : { x: this.#computed(x) };
     this.#recording.dispatch(kernel, { ...inputs, gamma, beta, y }, { epsilon: this.#config.layerNormEps }, [x.rows]);
@@ -152,24 +168,24 @@ export class FusedOperations implements GpuOperations {
     if (line?.op === 'probabilities') return this.#plain.softmax(this.asBuffer(line.scores), line.batch);
     if (line?.op === 'sum') return this.#plain.add(this.asBuffer(line.a), this.asBuffer(line.b));
     const { of, first } = this.#columns(x);
-    if (of.storage === 'buffer') return of;
+    if (of.storage === 'buffer' && of.columns === x.columns) return of;
     const [S, N] = [x.rows, x.columns];
     const y = this.#recording.tensor(x.label, [S, N]);
-    this.#recording.dispatch(this.#kernels.textureToBuffer(), { x: of, y }, { S, N, first }, [Math.ceil(N / 64), S]);
+    this.#recording.dispatch(this.#kernels.copyColumns(), { x: of, y }, { S, N, first }, [Math.ceil(N / 64), S]);
     return y;
   }
 
-  #texture(label: string, shape: readonly number[]): Tensor {
-    return this.#recording.tensor(label, shape, { storage: 'texture' });
+  #tensor(label: string, shape: readonly number[]): Tensor {
+    return this.#recording.tensor(label, shape, { storage: this.#kernels.storage });
   }
 
   #note(label: string, shape: readonly number[], line: Line): Tensor {
-    const tensor = this.#texture(label, shape);
+    const tensor = this.#tensor(label, shape);
     this.#lines.set(tensor, line);
     return tensor;
   }
 
-  /** The texture that holds `x`, computed, and the column it starts at. */
+  /** The tensor that holds `x`, computed, and the column it starts at. */
   #columns(x: Tensor): Columns {
     const line = this.#lines.get(x);
     return line?.op === 'columns'
@@ -189,14 +205,8 @@ export class FusedOperations implements GpuOperations {
 
   #dispatchLinear(x: Tensor, { weight: W, bias: b }: Dense<Tensor>, activation: Activation | 'none', y: Tensor): void {
     const [S, N, K] = [x.rows, W.rows, W.columns];
-    const { tall, low } = tilesFor(S);
     let first_row = 0;
-    for (const [height, count] of [
-      [TALL, tall],
-      [LOW, low],
-    ] as const) {
-      if (count === 0) continue;
-      const { kernel, rows, columns } = this.#kernels.linear(height, W.element, activation);
+    for (const { kernel, rows, columns, count } of this.#kernels.linear(S, W, activation)) {
       this.#recording.dispatch(kernel, { x, W, b, y }, { S, N, K, first_row }, [count, Math.ceil(N / columns)]);
       first_row += count * rows;
     }
@@ -205,7 +215,7 @@ export class FusedOperations implements GpuOperations {
   /** The batch's tables on the GPU, uploaded once a recording. */
   #tablesOf(batch: Batch): { rows: Tensor; tiles: Tensor } {
     if (this.#tables?.batch !== batch) {
-      const tiles = queryTiles(batch);
+      const tiles = queryTiles(batch, this.#kernels.queryRows);
       this.#tables = {
         batch,
         rows: this.#recording.upload('rows', [batch.rows, 4], batch.table),
@@ -216,17 +226,12 @@ export class FusedOperations implements GpuOperations {
   }
 }
 
-interface Columns {
-  readonly of: Tensor;
-  readonly first: number;
-}
-
 /** (first row, rows, start, length) of each tile of query rows; a tile lies within one sequence. */
-function queryTiles({ sequences }: Batch): Uint32Array {
+function queryTiles({ sequences }: Batch, height: number): Uint32Array {
   const tiles: number[] = [];
   for (const { start, length } of sequences) {
-    for (let row = 0; row < length; row += TILE_ROWS) {
-      tiles.push(start + row, Math.min(TILE_ROWS, length - row), start, length);
+    for (let row = 0; row < length; row += height) {
+      tiles.push(start + row, Math.min(height, length - row), start, length);
     }
   }
   return Uint32Array.from(tiles);

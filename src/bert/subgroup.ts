@@ -1,13 +1,14 @@
-import { attentionSubgroup } from '../../kernels/attention_subgroup.ts';
+import { TILE_ROWS, attentionSubgroup } from '../../kernels/attention_subgroup.ts';
 import { layerNormTexture } from '../../kernels/layer_norm_texture.ts';
 import { columnsOf, linearSubgroup } from '../../kernels/linear_subgroup.ts';
 import type { Dialect } from '../../kernels/subgroup.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Kernel, KernelSource } from '../gpu/kernel.ts';
 import { loadKernelSource } from '../gpu/sources.ts';
-import type { ElementType } from '../gpu/tensor.ts';
+import type { ElementType, Tensor } from '../gpu/tensor.ts';
 import type { Activation, BertConfig } from './config.ts';
 import { FusedOperations } from './fused.ts';
+import type { Columns, FusedKernels, LinearTiles } from './fused.ts';
 import { ELEMENT_CODE, loadPlainSources } from './plain.ts';
 import type { PlainSources } from './plain.ts';
 import type { Rung, RungFactory } from './rung.ts';
@@ -73,15 +74,25 @@ interface Sources {
   readonly textureToBuffer: KernelSource;
 }
 
-/** A matrix product's kernel, and the rows and columns of y that one workgroup computes. */
-export interface LinearKernel {
-  readonly kernel: Kernel;
-  readonly rows: number;
-  readonly columns: number;
+/** Heights of a matrix product's tile. A batch is covered by the fewest rows of both; a row's result does not depend on which. */
+const TALL = 16;
+const LOW = 12;
+
+/** Tall and low tiles that cover `rows` with the fewest rows past the end, then with the fewest tiles. */
+export function tilesFor(rows: number): { tall: number; low: number } {
+  let best = { tall: Math.ceil(rows / TALL), low: 0 };
+  const covered = ({ tall, low }: { tall: number; low: number }): number => tall * TALL + low * LOW;
+  for (let low = 1; low <= TALL / (TALL - LOW); low++) {
+    const tiles = { tall: Math.ceil(Math.max(0, rows - low * LOW) / TALL), low };
+    if (covered(tiles) < covered(best)) best = tiles;
+  }
+  return best;
 }
 
 /** The kernels of the rung on one device. Each is written, and starts to compile, when it is first asked for. */
-export class SubgroupKernels {
+export class SubgroupKernels implements FusedKernels {
+  readonly storage = 'texture';
+  readonly queryRows = TILE_ROWS;
   readonly #gpu: Gpu;
   readonly #config: BertConfig;
   readonly #dialect: Dialect;
@@ -95,20 +106,26 @@ export class SubgroupKernels {
     this.#sources = sources;
   }
 
-  embeddings(word: ElementType): Kernel {
-    return this.#gpu.kernel(this.#sources.embeddings, { ELEMENT: ELEMENT_CODE[word] });
+  embeddings(word: ElementType): { kernel: Kernel; columns: number } {
+    return { kernel: this.#gpu.kernel(this.#sources.embeddings, { ELEMENT: ELEMENT_CODE[word] }), columns: 256 };
   }
 
-  linear(rows: number, element: ElementType, activation: Activation | 'none'): LinearKernel {
+  linear(S: number, { element }: Tensor, activation: Activation | 'none'): readonly LinearTiles[] {
     const { dialect, lanes } = this.#common;
     const shape = dialect === 'vectors' ? { vectors: 2, block: 8 } : { vectors: 1, block: 4 };
-    const options = { dialect, lanes, rows, ...shape, element, activation };
-    const kernel = this.#once(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
-    return { kernel, rows, columns: columnsOf(options) };
+    const { tall, low } = tilesFor(S);
+    const tiles = (rows: number, count: number): LinearTiles => {
+      const options = { dialect, lanes, rows, ...shape, element, activation };
+      const kernel = this.#once(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
+      return { kernel, rows, columns: columnsOf(options), count };
+    };
+    return [...(tall > 0 ? [tiles(TALL, tall)] : []), ...(low > 0 ? [tiles(LOW, low)] : [])];
   }
 
-  attention(): Kernel {
-    return this.#once('attention', () => attentionSubgroup({ ...this.#common, headSize: this.#config.headSize }));
+  attention(query: Columns, key: Columns, value: Columns): { kernel: Kernel; numbers: Record<string, number> } {
+    const { headSize } = this.#config;
+    const kernel = this.#once('attention', () => attentionSubgroup({ ...this.#common, headSize }));
+    return { kernel, numbers: { query: query.first / 4, key: key.first / 4, value: value.first / 4 } };
   }
 
   layerNorm(residual: boolean): Kernel {
@@ -120,7 +137,7 @@ export class SubgroupKernels {
     return this.#gpu.kernel(this.#sources.l2Norm, { LANES: this.#gpu.subgroupSize });
   }
 
-  textureToBuffer(): Kernel {
+  copyColumns(): Kernel {
     return this.#gpu.kernel(this.#sources.textureToBuffer);
   }
 

@@ -1,8 +1,9 @@
 /** How engines are checked and timed. Every figure comes from processes that take turns on an otherwise idle machine. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkEngine, DEFAULT_VARIANT, largestDifference, TAS_TOLERANCE, type Checked } from './check.ts';
 import { EngineProcess, type EngineSpec } from './process.ts';
-import type { LoadOptions, Sequence } from './protocol.ts';
+import type { LoadOptions, Variant } from './protocol.ts';
 import { rounded, timing, type ColdRow, type EngineName, type Measurement, type SizeRow } from './results.ts';
 import { operations, type ModelShape, type Size } from './sizes.ts';
 
@@ -23,67 +24,35 @@ export interface Plan {
   log: (message: string) => void;
 }
 
-/** float32 in another order moves TAS by 2e-5; a wrong graph moves it by tenths. */
-const TAS_TOLERANCE = 1e-3;
 /** Without `--rounds`: at least and at most so many, as long as this many seconds are not over. */
 const ROUNDS = { least: 3, most: 9, seconds: 30 };
 /** A turn repeats the forward pass for so long and counts the mean, or one pass of 10 ms would be mostly noise. */
 const TURN_SECONDS = 0.3;
 
 /**
- * Runs every engine once in a process of its own, compares their results, and decides how each peer batches. What is
- * compiled here lies in the driver's cache when the timed processes start, so that their memory is without compilers.
- * @throws Error where an engine does not run or TAS differs by more than 1e-3
+ * Checks every engine in a process of its own, layer8 first. What is compiled here lies in the driver's cache when the
+ * timed processes start, so that their memory is without compilers.
  */
-async function check(plan: Plan, { name, sequences, reference }: Size) {
-  const results: { name: EngineName; tas: number[][] }[] = [];
-  const batching = new Map<EngineName, string>();
-  const mixed = new Set(sequences.map((ids) => ids.length)).size > 1;
+async function checkAll(plan: Plan, size: Size): Promise<Map<string, Checked>> {
+  const checked = new Map<string, Checked>();
+  let ours: number[][] | null = null;
   for (const contestant of plan.contestants) {
     await inProcesses(plan, [contestant], async ([engine]) => {
-      const run = async (choice: string) => {
-        const reply = await engine.ask({ cmd: 'run', sequences, seconds: 0, batching: choice });
-        if (reference) compare(`${contestant.name} and the reference at ${name}`, reply.tas!, reference);
-        results.push({ name: contestant.name, tas: reply.tas! });
-        return reply.seconds!;
-      };
-      if (!mixed || contestant.name === 'layer8') await run('');
-      else batching.set(contestant.name, await fasterBatching(run));
+      const result = await checkEngine(engine, size, ours);
+      checked.set(contestant.name, result);
+      ours ??= result.tas;
+      if (result.note) plan.log(`${size.name} ${contestant.name}: ${result.note}`);
     });
   }
-  const [ours, ...peers] = results;
-  const differences = peers.map((peer) => compare(`${peer.name} and ${ours.name} at ${name}`, peer.tas, ours.tas));
-  return { batching, difference: Math.max(0, ...differences) };
-}
-
-/** Buckets compute less padding. Their first run compiles too, so it is repeated only where that could hide that they are faster. */
-async function fasterBatching(run: (batching: string) => Promise<number>): Promise<string> {
-  const bucketed = await run('bucketed');
-  const padded = await run('padded');
-  return bucketed <= padded || (await run('bucketed')) <= padded ? 'bucketed' : 'padded';
-}
-
-function compare(which: string, actual: number[][], expected: number[][]): number {
-  let worst = 0;
-  expected.forEach((sequence, i) => {
-    if (actual[i]?.length !== sequence.length)
-      throw new Error(`${which}: sequence ${i} has not the same number of tokens`);
-    sequence.forEach((value, token) => {
-      const difference = Math.abs(value - actual[i][token]);
-      worst = difference > worst || Number.isNaN(difference) ? difference : worst;
-    });
-  });
-  if (!(worst <= TAS_TOLERANCE))
-    throw new Error(`${which} disagree: TAS differs by ${worst}, more than ${TAS_TOLERANCE}`);
-  return worst;
+  return checked;
 }
 
 /** Checks, then times one size: new processes, one warm-up each, then rounds in which the engines take turns. */
 export async function measureSize(plan: Plan, size: Size): Promise<SizeRow> {
   const { sequences } = size;
-  const { batching, difference } = await check(plan, size);
+  const checked = await checkAll(plan, size);
   const turn = (engine: EngineProcess, seconds: number) =>
-    engine.ask({ cmd: 'run', sequences, seconds, batching: batching.get(engine.name as EngineName) ?? '' });
+    engine.ask({ cmd: 'run', sequences, seconds, variant: checked.get(engine.name)!.variant });
   return inProcesses(plan, plan.contestants, async (engines) => {
     for (const engine of engines) await turn(engine, 0);
     const seconds = new Map<string, number[]>(engines.map(({ name }) => [name, []]));
@@ -96,19 +65,25 @@ export async function measureSize(plan: Plan, size: Size): Promise<SizeRow> {
       const name = engine.name as EngineName;
       const times = timing(seconds.get(name)!);
       const { rss_mb } = await engine.ask({ cmd: 'memory' });
-      const choice = batching.get(name);
+      const { note } = checked.get(name)!;
       measured[name] = {
         ...times,
         gflops: rounded(work / times.median_s / 1e9),
         rss_mb,
-        ...(choice ? { batching: choice } : {}),
+        ...(note ? { note } : {}),
       };
       plan.log(
         `${size.name} ${name}: ${times.median_s} s in ${rounds} rounds, slowest / fastest ${times.spread}, ${rss_mb} MB`,
       );
     }
     const tokens = sequences.reduce((sum, ids) => sum + ids.length, 0);
-    return { size: size.name, tokens, rounds, max_tas_difference: rounded(difference), engines: measured };
+    return {
+      size: size.name,
+      tokens,
+      rounds,
+      max_tas_difference: rounded(Math.max(...[...checked.values()].map(({ difference }) => difference))),
+      engines: measured,
+    };
   });
 }
 
@@ -121,10 +96,9 @@ export interface ShaderCache {
   emptied: boolean;
 }
 
-/** Times new processes from their start to their first result for `sequence`, the engines taking turns. */
-export async function measureColdStart(plan: Plan, sequence: Sequence, cache: ShaderCache): Promise<ColdRow> {
-  const seconds = new Map<EngineName, number[]>(plan.contestants.map(({ name }) => [name, []]));
-  const start = async (contestant: Contestant): Promise<number> => {
+/** Times new processes from their start to their first result for the sequence of `size`, the engines taking turns. */
+export async function measureColdStart(plan: Plan, size: Size, cache: ShaderCache): Promise<ColdRow> {
+  const start = async (contestant: Contestant, variant: Variant): Promise<number> => {
     const folder = cache.folder && join(cache.folder, contestant.name);
     if (folder && cache.emptied) rmSync(folder, { recursive: true, force: true });
     if (folder) mkdirSync(folder, { recursive: true });
@@ -133,17 +107,34 @@ export async function measureColdStart(plan: Plan, sequence: Sequence, cache: Sh
     const engine = new EngineProcess(contestant, environment);
     try {
       await engine.ask({ cmd: 'load', options: plan.options });
-      await engine.ask({ cmd: 'run', sequences: [sequence], seconds: 0, batching: 'padded' });
+      const { tas } = await engine.ask({ cmd: 'run', sequences: size.sequences, seconds: 0, variant });
       const elapsed = (performance.now() - began) / 1000;
       await engine.exit();
-      return elapsed;
+      const right = size.reference === null || largestDifference(tas!, size.reference) <= TAS_TOLERANCE;
+      return right ? elapsed : Infinity;
     } finally {
       engine.kill();
     }
   };
-  if (!cache.emptied) for (const contestant of plan.contestants) await start(contestant);
+  // Once before, to fill the caches, and to see which of its kernels give the peer the faster start.
+  const variants = new Map<EngineName, Variant>();
+  for (const contestant of plan.contestants) {
+    const without = { ...DEFAULT_VARIANT, flash: false };
+    if (!cache.emptied) await start(contestant, DEFAULT_VARIANT);
+    if (contestant.name !== 'onnxruntime-webgpu') variants.set(contestant.name, DEFAULT_VARIANT);
+    else {
+      if (!cache.emptied) await start(contestant, without);
+      const faster = (await start(contestant, without)) < (await start(contestant, DEFAULT_VARIANT));
+      variants.set(contestant.name, faster ? without : DEFAULT_VARIANT);
+    }
+  }
+  const seconds = new Map<EngineName, number[]>(plan.contestants.map(({ name }) => [name, []]));
   const rounds = await inRounds(plan.rounds, async () => {
-    for (const contestant of plan.contestants) seconds.get(contestant.name)!.push(await start(contestant));
+    for (const contestant of plan.contestants) {
+      const elapsed = await start(contestant, variants.get(contestant.name)!);
+      if (elapsed === Infinity) throw new Error(`${contestant.name} computes wrongly after a cold start`);
+      seconds.get(contestant.name)!.push(elapsed);
+    }
   });
   const engines: ColdRow['engines'] = {};
   for (const [name, times] of seconds) {

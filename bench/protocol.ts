@@ -23,10 +23,20 @@ export interface LoadOptions {
   kernels: string;
 }
 
+/** How a peer batches sequences of mixed length. It has no packing: a batch is a rectangle. */
+export type Batching = 'padded' | 'bucketed';
+
+/** What a peer is given to choose; layer8 takes no notice. */
+export interface Variant {
+  batching: Batching;
+  /** Whether onnxruntime may take its FlashAttention kernel. */
+  flash: boolean;
+}
+
 export type Request =
   | { cmd: 'prepare' | 'load'; options: LoadOptions }
   /** Runs whole forward passes for at least `seconds`, and at least one. */
-  | { cmd: 'run'; sequences: Sequence[]; seconds: number; batching: string }
+  | { cmd: 'run'; sequences: Sequence[]; seconds: number; variant: Variant }
   /** Asks for rss_mb alone. */
   | { cmd: 'memory' }
   | { cmd: 'exit' };

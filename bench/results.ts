@@ -18,8 +18,8 @@ export interface Measurement extends Timing {
   gflops: number;
   /** Peak resident memory of the engine's process, from its start, MB (10⁶ bytes). */
   rss_mb: number;
-  /** How a peer batched sequences of mixed length. */
-  batching?: string;
+  /** What a peer chose, where it had a choice: how it batched, and whether it went without FlashAttention. */
+  note?: string;
 }
 
 /** One size. An engine is missing only where it is not asked to run: see bench/README.md. */

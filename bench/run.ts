@@ -83,8 +83,7 @@ async function main(): Promise<void> {
     );
   }
   if (only.includes('cold')) {
-    for (const cache of shaderCaches(adapter))
-      results.cold.push(await measureColdStart(plan, sizes[0].sequences[0], cache));
+    for (const cache of shaderCaches(adapter)) results.cold.push(await measureColdStart(plan, sizes[0], cache));
   }
 
   console.log(values.format === 'json' ? JSON.stringify(results, null, 2) : formatResults(results));

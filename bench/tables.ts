@@ -70,7 +70,7 @@ function speedTable({ rows }: Results): string {
       'MB, layer8 / WebGPU / CPU',
     ],
     rows.map(({ size, tokens, engines }) => [
-      batchNote(size, engines),
+      sizeCell(size, engines),
       String(tokens),
       ...ENGINE_NAMES.map((name) => cell(engines[name])),
       ratio(engines, 'onnxruntime-webgpu'),
@@ -91,12 +91,10 @@ function coldTable(rows: ColdRow[]): string {
   );
 }
 
-/** The row's name, with how the peers batched where they had a choice. */
-function batchNote(size: string, engines: Partial<Record<EngineName, Measurement>>): string {
-  const choices = ENGINE_NAMES.flatMap((name) =>
-    engines[name]?.batching ? [`${name} ${engines[name].batching}`] : [],
-  );
-  return choices.length > 0 ? `${size} (${choices.join(', ')})` : size;
+/** The row's name, with what the peers chose where they had a choice. */
+function sizeCell(size: string, engines: Partial<Record<EngineName, Measurement>>): string {
+  const choices = ENGINE_NAMES.flatMap((name) => (engines[name]?.note ? [`${name} ${engines[name].note}`] : []));
+  return choices.length > 0 ? `${size} (${choices.join('; ')})` : size;
 }
 
 function ratio(engines: Partial<Record<EngineName, { median_s: number }>>, peer: EngineName): string {

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import process from 'node:process';
-import type { LoadOptions, Reply, Request, Sequence } from '../protocol.ts';
+import type { LoadOptions, Reply, Request, Sequence, Variant } from '../protocol.ts';
 
 /** One engine of the benchmark, as its own process offers it. */
 export interface EngineUnderTest {
@@ -8,7 +8,7 @@ export interface EngineUnderTest {
   prepare?(options: LoadOptions): void | Promise<void>;
   load(options: LoadOptions): Promise<void>;
   /** One forward pass from token ids to TAS [sequences][tokens] in this process's memory. */
-  run(sequences: Sequence[], batching: string): Promise<ArrayLike<number>[]>;
+  run(sequences: Sequence[], variant: Variant): Promise<ArrayLike<number>[]>;
   exit(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ async function answer(engine: EngineUnderTest, request: Request): Promise<Omit<R
   let elapsed: number;
   let tas: ArrayLike<number>[];
   do {
-    tas = await engine.run(request.sequences, request.batching);
+    tas = await engine.run(request.sequences, request.variant);
     passes++;
     elapsed = (performance.now() - start) / 1000;
   } while (elapsed < request.seconds);

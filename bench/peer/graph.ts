@@ -8,24 +8,18 @@
  *
  * Padding is masked by an additive bias (0 or -10000, as BERT's own code has it) because onnxruntime's WebGPU Attention
  * has no `mask_index`. Batches whose sequences are all of one length use the graph without it, which has less to do.
+ *
+ * On WebGPU, Attention is a FlashAttention kernel that shuffles within subgroups. On lavapipe, whose subgroups have 8
+ * lanes, its results are wrong from some 32 tokens on: TAS is off by 0.04. It is chosen where the heads of the values are
+ * as wide as those of the queries. So every graph comes a second time with heads of the values that are widened from 64
+ * to 68 by zeros, which Attention computes by its other kernels, and rightly. It costs 3 % more multiply-adds.
  */
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import onnxProto from 'onnx-proto';
-import { concatenated, openWeights, transposed, type Weight } from './weights.ts';
+import { ExternalData, type Tensor } from './external.ts';
+import { concatenated, openWeights, transposed, widerHeads, type Weight } from './weights.ts';
 
 const { onnx } = onnxProto;
 type Node = InstanceType<typeof onnx.NodeProto>;
@@ -33,11 +27,7 @@ type Node = InstanceType<typeof onnx.NodeProto>;
 /** ONNX's numbers for what this graph uses. */
 const FLOAT = onnx.TensorProto.DataType.FLOAT;
 const INT32 = onnx.TensorProto.DataType.INT32;
-const EXTERNAL = onnx.TensorProto.DataLocation.EXTERNAL;
 const { INT, INTS, FLOAT: FLOAT_ATTRIBUTE } = onnx.AttributeProto.AttributeType;
-
-/** Data of external tensors starts on a page, so that the runtime can map the file instead of copying it. */
-const PAGE = 4096;
 
 /** How often each operator must occur in a graph of `layers` layers; anything else would not be the fused graph. */
 export const operatorCounts = (layers: number): Record<string, number> => ({
@@ -49,17 +39,26 @@ export const operatorCounts = (layers: number): Record<string, number> => ({
   ReduceL2: 1,
 });
 
-/** The files of one model's graphs; both graphs share `weights.bin`. */
-export interface GraphFiles {
-  plain: string;
-  masked: string;
+/** Zeros that widen a value's head where FlashAttention is not to be used: four, to keep the width a multiple of four. */
+const HEAD_PADDING = 4;
+
+/** Which of a model's graphs. */
+export interface GraphKind {
+  masked: boolean;
+  /** Whether Attention may take its FlashAttention kernel. */
+  flash: boolean;
 }
+
+/** File name of a graph. All graphs share `weights.bin`. */
+export const graphFile = ({ masked, flash }: GraphKind): string =>
+  `${masked ? 'masked' : 'plain'}${flash ? '' : '-no-flash'}.onnx`;
 
 /**
  * Builds the graphs of the first `layers` layers of the model in `folder`, or finds them in `cache` from an earlier run.
  * The cache's key covers the weight files and this file, so a change of either builds anew.
+ * @returns the folder of the graphs
  */
-export function buildGraphs(folder: string, layers: number, cache: string): GraphFiles {
+export function buildGraphs(folder: string, layers: number, cache: string): string {
   const hash = createHash('sha256')
     .update(readFileSync(new URL(import.meta.url)))
     .update(String(layers));
@@ -70,10 +69,9 @@ export function buildGraphs(folder: string, layers: number, cache: string): Grap
     if (stat) hash.update(`${file} ${stat.size} ${stat.mtimeMs}`);
   }
   const home = join(cache, `onnx-${hash.digest('hex').slice(0, 16)}`);
-  const files = { plain: join(home, 'plain.onnx'), masked: join(home, 'masked.onnx') };
-  if (existsSync(home)) return files;
+  if (existsSync(home)) return home;
 
-  // A graph is 320 MB: those of an earlier version of the weights or of this file are not kept.
+  // The weights are 400 MB: those of an earlier version of the weights or of this file are not kept.
   mkdirSync(cache, { recursive: true });
   for (const name of readdirSync(cache)) {
     if (/^onnx-[0-9a-f]{16}$/.test(name)) rmSync(join(cache, name), { recursive: true });
@@ -82,10 +80,13 @@ export function buildGraphs(folder: string, layers: number, cache: string): Grap
   mkdirSync(draft, { recursive: true });
   const weights = new ExternalData(join(draft, 'weights.bin'));
   const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
-  addWeights(weights, openWeights(folder), layers);
+  addWeights(weights, openWeights(folder), layers, config.num_attention_heads);
   weights.close();
-  for (const name of ['plain', 'masked'] as const) {
-    writeFileSync(join(draft, `${name}.onnx`), encodeGraph(config, layers, weights.tensors, name === 'masked'));
+  for (const masked of [false, true]) {
+    for (const flash of [false, true]) {
+      const kind = { masked, flash };
+      writeFileSync(join(draft, graphFile(kind)), encodeGraph(config, layers, weights.tensors, kind));
+    }
   }
   try {
     renameSync(draft, home);
@@ -93,40 +94,10 @@ export function buildGraphs(folder: string, layers: number, cache: string): Grap
     rmSync(draft, { recursive: true });
     if (!existsSync(home)) throw error; // another process built the same graphs first
   }
-  return files;
+  return home;
 }
 
-/** Tensors whose bytes lie in one file beside the graph. */
-class ExternalData {
-  readonly tensors: InstanceType<typeof onnx.TensorProto>[] = [];
-  readonly #file: number;
-  #offset = 0;
-
-  constructor(path: string) {
-    this.#file = openSync(path, 'w');
-  }
-
-  add(name: string, { shape, data }: Weight): void {
-    writeSync(this.#file, data, 0, data.byteLength, this.#offset);
-    const entries = { location: 'weights.bin', offset: this.#offset, length: data.byteLength };
-    this.tensors.push(
-      onnx.TensorProto.create({
-        name,
-        dims: shape,
-        dataType: FLOAT,
-        dataLocation: EXTERNAL,
-        externalData: Object.entries(entries).map(([key, value]) => ({ key, value: String(value) })),
-      }),
-    );
-    this.#offset = Math.ceil((this.#offset + data.byteLength) / PAGE) * PAGE;
-  }
-
-  close(): void {
-    closeSync(this.#file);
-  }
-}
-
-function addWeights(into: ExternalData, get: (name: string) => Weight, layers: number): void {
+function addWeights(into: ExternalData, get: (name: string) => Weight, layers: number, heads: number): void {
   const embeddings = 'bert.embeddings.';
   for (const table of ['word', 'position', 'token_type']) {
     into.add(`${table}_embeddings`, get(`${embeddings}${table}_embeddings.weight`));
@@ -134,9 +105,16 @@ function addWeights(into: ExternalData, get: (name: string) => Weight, layers: n
   for (const part of ['gamma', 'beta']) into.add(`embeddings.${part}`, get(`${embeddings}LayerNorm.${part}`));
   for (let l = 0; l < layers; l++) {
     const layer = `bert.encoder.layer.${l}.`;
-    const qkv = ['query', 'key', 'value'].map((name) => `${layer}attention.self.${name}.`);
-    into.add(`${l}.qkv.weight`, transposed(...qkv.map((name) => get(`${name}weight`))));
-    into.add(`${l}.qkv.bias`, concatenated(...qkv.map((name) => get(`${name}bias`))));
+    const [query, key, value] = ['query', 'key', 'value'].map((name) => ({
+      weight: get(`${layer}attention.self.${name}.weight`),
+      bias: get(`${layer}attention.self.${name}.bias`),
+    }));
+    const wider = (weight: Weight) => widerHeads(weight, heads, HEAD_PADDING);
+    into.add(`${l}.qkv.weight`, transposed(query.weight, key.weight, value.weight));
+    into.add(`${l}.qkv.bias`, concatenated(query.bias, key.bias, value.bias));
+    into.add(`${l}.qkv-wider.weight`, transposed(query.weight, key.weight, wider(value.weight)));
+    into.add(`${l}.qkv-wider.bias`, concatenated(query.bias, key.bias, wider(value.bias)));
+    into.add(`${l}.attention-wider.weight`, wider(transposed(get(`${layer}attention.output.dense.weight`))));
     for (const [name, source] of [
       ['attention', 'attention.output'],
       ['output', 'output'],
@@ -152,16 +130,12 @@ function addWeights(into: ExternalData, get: (name: string) => Weight, layers: n
 }
 
 interface Config {
+  hidden_size: number;
   num_attention_heads: number;
   layer_norm_eps: number;
 }
 
-function encodeGraph(
-  config: Config,
-  layers: number,
-  initializer: InstanceType<typeof onnx.TensorProto>[],
-  masked: boolean,
-): Uint8Array {
+function encodeGraph(config: Config, layers: number, tensors: Tensor[], { masked, flash }: GraphKind): Uint8Array {
   const node: Node[] = [];
   const domains: Record<string, string> = { MatMul: '', ReduceL2: '' };
   const add = (opType: string, input: string[], output: string, attribute: object[] = []): string => {
@@ -179,6 +153,15 @@ function encodeGraph(
   };
   const epsilon = { name: 'epsilon', type: FLOAT_ATTRIBUTE, f: config.layer_norm_eps };
   const integer = (name: string, i: number) => ({ name, type: INT, i });
+  const attentionAttributes: object[] = [integer('num_heads', config.num_attention_heads)];
+  if (!flash) {
+    const width = config.hidden_size + config.num_attention_heads * HEAD_PADDING;
+    attentionAttributes.push({
+      name: 'qkv_hidden_sizes',
+      type: INTS,
+      ints: [config.hidden_size, config.hidden_size, width],
+    });
+  }
 
   let state = add(
     'EmbedLayerNormalization',
@@ -199,10 +182,10 @@ function encodeGraph(
   for (let l = 0; l < layers; l++) {
     const w = (name: string) => `${l}.${name}`;
     const bias = masked ? ['', '', 'attention_bias'] : [];
-    const context = add('Attention', [state, w('qkv.weight'), w('qkv.bias'), ...bias], w('context'), [
-      integer('num_heads', config.num_attention_heads),
-    ]);
-    const attended = add('MatMul', [context, w('attention.weight')], w('attended'));
+    const wide = flash ? '' : '-wider';
+    const inputs = [state, w(`qkv${wide}.weight`), w(`qkv${wide}.bias`), ...bias];
+    const context = add('Attention', inputs, w('context'), attentionAttributes);
+    const attended = add('MatMul', [context, w(`attention${wide}.weight`)], w('attended'));
     const norm = (input: string, skip: string, name: string) =>
       add(
         'SkipLayerNormalization',
@@ -211,9 +194,9 @@ function encodeGraph(
         [epsilon],
       );
     const attention = norm(attended, state, 'attention');
-    const wide = add('MatMul', [attention, w('intermediate.weight')], w('wide'));
-    const activated = add('BiasGelu', [wide, w('intermediate.bias')], w('activated'));
-    state = norm(add('MatMul', [activated, w('output.weight')], w('narrow')), attention, 'output');
+    const expanded = add('MatMul', [attention, w('intermediate.weight')], w('expanded'));
+    const activated = add('BiasGelu', [expanded, w('intermediate.bias')], w('activated'));
+    state = norm(add('MatMul', [activated, w('output.weight')], w('contracted')), attention, 'output');
   }
   add('ReduceL2', [state], 'tas', [{ name: 'axes', type: INTS, ints: [-1] }, integer('keepdims', 0)]);
   assertCounts(node, layers);
@@ -230,6 +213,8 @@ function encodeGraph(
     });
   const input = [value('input_ids', INT32, ['B', 'T']), value('token_type_ids', INT32, ['B', 'T'])];
   if (masked) input.push(value('attention_bias', FLOAT, ['B', 1, 'T', 'T']));
+  const used = new Set(node.flatMap((operator) => operator.input));
+  const initializer = tensors.filter(({ name }) => used.has(name));
   const graph = onnx.GraphProto.create({
     name: 'bert',
     node,

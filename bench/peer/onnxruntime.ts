@@ -1,33 +1,34 @@
 /** The peer's process: `node onnxruntime.js cpu` or `node onnxruntime.js webgpu`. */
+import { join } from 'node:path';
 import process from 'node:process';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { serve } from '../engines/serve.ts';
 import type { LoadOptions, Sequence } from '../protocol.ts';
-import { batches, type Batch, type Batching } from './batching.ts';
-import { buildGraphs, type GraphFiles } from './graph.ts';
+import { batches, type Batch } from './batching.ts';
+import { buildGraphs, graphFile, type GraphKind } from './graph.ts';
 
 /** BERT's own additive mask: small enough to vanish in the softmax, and no infinity that a row of padding could turn to NaN. */
 const MASKED = -10_000;
 
 const provider = process.argv[2];
-let files: GraphFiles;
+let graphs: string;
 let sessionOptions: InferenceSession.SessionOptions;
 /** A graph's session is made when a batch first needs it, so that only what is used takes memory. */
-const sessions: Partial<Record<keyof GraphFiles, InferenceSession>> = {};
+const sessions: Record<string, InferenceSession> = {};
 
-async function sessionOf(graph: keyof GraphFiles): Promise<InferenceSession> {
-  return (sessions[graph] ??= await InferenceSession.create(files[graph], sessionOptions));
+async function sessionOf(kind: GraphKind): Promise<InferenceSession> {
+  const file = graphFile(kind);
+  return (sessions[file] ??= await InferenceSession.create(join(graphs, file), sessionOptions));
 }
 
-async function runBatch(sequences: Sequence[], { members, length }: Batch): Promise<Float32Array> {
+async function runBatch(sequences: Sequence[], { members, length }: Batch, kind: GraphKind): Promise<Float32Array> {
   const ids = new Int32Array(members.length * length);
   members.forEach((i, row) => ids.set(sequences[i], row * length));
   const feeds: Record<string, Tensor> = {
     input_ids: new Tensor('int32', ids, [members.length, length]),
     token_type_ids: new Tensor('int32', new Int32Array(ids.length), [members.length, length]),
   };
-  const masked = members.some((i) => sequences[i].length < length);
-  if (masked) {
+  if (kind.masked) {
     const bias = new Float32Array(members.length * length * length);
     members.forEach((i, batch) => {
       for (let query = 0; query < length; query++) {
@@ -37,7 +38,7 @@ async function runBatch(sequences: Sequence[], { members, length }: Batch): Prom
     });
     feeds.attention_bias = new Tensor('float32', bias, [members.length, 1, length, length]);
   }
-  const { tas } = await (await sessionOf(masked ? 'masked' : 'plain')).run(feeds);
+  const { tas } = await (await sessionOf(kind)).run(feeds);
   return tas.data as Float32Array;
 }
 
@@ -47,7 +48,7 @@ await serve({
   },
   async load({ model, layers, cache, threads }: LoadOptions) {
     if (provider !== 'cpu' && provider !== 'webgpu') throw new Error(`no such provider: ${provider}`);
-    files = buildGraphs(model, layers, cache);
+    graphs = buildGraphs(model, layers, cache);
     // Severity 3: errors only. Warnings tell that the embedding runs on the CPU, which bench/README.md says too.
     sessionOptions = {
       executionProviders: [provider],
@@ -56,13 +57,13 @@ await serve({
       logSeverityLevel: 3,
     };
   },
-  async run(sequences, batching) {
+  async run(sequences, { batching, flash }) {
     const tas: Float32Array[] = [];
-    for (const batch of batches(
-      sequences.map((ids) => ids.length),
-      batching as Batching,
-    )) {
-      const rows = await runBatch(sequences, batch);
+    const all = batches(sequences, batching);
+    // One graph for all batches of a run: with a second one the weights would be in memory twice.
+    const masked = all.some(({ members, length }) => members.some((i) => sequences[i].length < length));
+    for (const batch of all) {
+      const rows = await runBatch(sequences, batch, { masked, flash });
       batch.members.forEach((i, row) => {
         tas[i] = rows.subarray(row * batch.length, row * batch.length + sequences[i].length);
       });

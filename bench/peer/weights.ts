@@ -71,3 +71,12 @@ export function concatenated(...parts: Weight[]): Weight {
   }
   return { shape: [data.length], data };
 }
+
+/** [heads·D][…] → [heads·(D + extra)][…]: so many rows of zeros after the rows of each head. */
+export function widerHeads({ shape, data }: Weight, heads: number, extra: number): Weight {
+  const width = data.length / shape[0];
+  const head = data.length / heads;
+  const wider = new Float32Array(data.length + heads * extra * width);
+  for (let a = 0; a < heads; a++) wider.set(data.subarray(a * head, (a + 1) * head), a * (head + extra * width));
+  return { shape: [shape[0] + heads * extra, ...shape.slice(1)], data: wider };
+}

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { largestDifference } from '../../bench/check.ts';
 import { batches } from '../../bench/peer/batching.ts';
 import { timing, type Results } from '../../bench/results.ts';
 import { buildSizes, operations } from '../../bench/sizes.ts';
@@ -44,13 +45,15 @@ describe('sizes', () => {
 });
 
 describe('batching of the peers', () => {
+  const ofLengths = (lengths: number[]) => lengths.map((length) => Array<number>(length).fill(1));
+
   test('padded: one rectangle as wide as the longest', () => {
-    expect(batches([4, 60, 9], 'padded')).toEqual([{ members: [0, 1, 2], length: 60 }]);
+    expect(batches(ofLengths([4, 60, 9]), 'padded')).toEqual([{ members: [0, 1, 2], length: 60 }]);
   });
 
   test('bucketed: every sequence once, with less than eight tokens of padding', () => {
     const lengths = [4, 60, 9, 8, 16, 17, 60];
-    const found = batches(lengths, 'bucketed');
+    const found = batches(ofLengths(lengths), 'bucketed');
     expect(found.flatMap(({ members }) => members).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6]);
     for (const { members, length } of found) {
       expect(Math.max(...members.map((i) => lengths[i]))).toBe(length);
@@ -58,6 +61,13 @@ describe('batching of the peers', () => {
     }
     expect(found).toHaveLength(4);
   });
+});
+
+test('the largest difference is NaN where anything is missing, and sees every token', () => {
+  expect(largestDifference([[1, 2], [3]], [[1, 2.5], [3]])).toBe(0.5);
+  expect(largestDifference([[1, 2]], [[1, 2], [3]])).toBeNaN();
+  expect(largestDifference([[1]], [[1, 2]])).toBeNaN();
+  expect(largestDifference([[NaN, 2]], [[1, 2]])).toBeNaN();
 });
 
 test('timing: median of an odd and of an even number, minimum, slowest over fastest', () => {
@@ -87,7 +97,7 @@ describe('tables', () => {
             spread: 1.5,
             gflops: 1.03,
             rss_mb: 700,
-            batching: 'bucketed',
+            note: 'bucketed',
           },
         },
       },

@@ -58,7 +58,7 @@ export function missingShard(
 }
 
 /** Which encoder layers, and which other parts, a list of tensor names covers. */
-function contents(tensors: readonly string[]): { layers: number[]; others: string[]; text: string } {
+export function contents(tensors: readonly string[]): { layers: number[]; others: string[]; text: string } {
   const layers = new Set<number>();
   const others = new Set<string>();
   for (const tensor of tensors) {

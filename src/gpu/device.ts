@@ -128,6 +128,11 @@ export class Gpu implements AsyncDisposable {
     }
   }
 
+  /** Every kernel that was asked for so far. */
+  kernels(): Kernel[] {
+    return [...this.#kernels.values()];
+  }
+
   /** A tensor with memory of its own, for weights, until the device is disposed. Where there is none left, the next wait fails. */
   allocate(tensor: Tensor): Tensor {
     const what = `${tensor.label} of ${(tensor.byteLength / 1e6).toFixed(1)} MB`;

@@ -28,6 +28,7 @@ const COMMENT = /\/\/[^\n]*/g;
 export class Kernel {
   readonly name: string;
   readonly code: string;
+  readonly constants: Constants;
   readonly operands: ReadonlyMap<string, Operand>;
   /** Fields of the uniform struct in order, four bytes each; empty where the kernel has none. */
   readonly fields: readonly Field[];
@@ -40,6 +41,7 @@ export class Kernel {
   constructor(device: GPUDevice, source: KernelSource, constants: Constants = {}) {
     this.name = source.name;
     this.code = source.code;
+    this.constants = constants;
     const operands = new Map<string, Operand>();
     let fields: Field[] = [];
     let uniformBinding = -1;

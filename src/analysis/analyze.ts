@@ -7,7 +7,7 @@ import type { Decided } from './items.ts';
 import { SHIFTS, loadMeasureSources, measure } from './measure.ts';
 import type { Measured, MeasureRequest } from './measure.ts';
 import { partsOf, prepare } from './prepare.ts';
-import type { Input, Prepared } from './prepare.ts';
+import type { Input, MeasuredInput, Prepared } from './prepare.ts';
 import { assemble } from './assemble.ts';
 import type { AnalysisOptions, SequenceResult } from './result.ts';
 
@@ -33,7 +33,8 @@ export interface StreamOptions {
 
 /**
  * Analyzes inputs as they come, in order: batches are filled by token count, and the next one is prepared while one runs. Memory
- * does not grow with the input, but for a θ of the corpus: that keeps eight bytes a token until the end.
+ * does not grow with the input, but for a θ of the corpus: that keeps some twenty bytes a token until the end, and what was asked for
+ * besides TAS.
  * @throws InputError, ModelError, GpuError, NumericError, InterruptedError
  */
 export async function* analyzeStream(
@@ -49,6 +50,9 @@ export async function* analyzeStream(
       yield assemble(input, measured, options);
 }
 
+/** What is kept of each text until θ is known. */
+type Kept = Collected & Pick<Measured, 'flow' | 'shift'>;
+
 /** TAS of everything first, then one θ, then the results: the texts are read a second time rather than kept. */
 async function* analyzeCorpus(
   model: BertModel,
@@ -58,14 +62,15 @@ async function* analyzeCorpus(
   stream: StreamOptions,
 ): AsyncGenerator<SequenceResult> {
   const again = await repeatable(inputs);
-  const kept: (Measured & Collected)[] = [];
-  for await (const [{ items }, measured] of measureAll(model, tokenizer, again, options, false, stream)) {
-    kept.push({ ...measured, states: undefined, items });
+  const kept: Kept[] = [];
+  for await (const [{ items }, { tas, flow, shift }] of measureAll(model, tokenizer, again, options, false, stream)) {
+    kept.push({ tas, flow, shift, items });
   }
   const decided = await decideTogether(model, kept, options);
   let index = 0;
   for await (const input of prepareAll(model, tokenizer, again, options)) {
-    yield assemble(input, { ...(kept[index] as Measured), ...(decided[index] as Decided) }, options);
+    const measured = { ...(kept[index] as Kept), ...(decided[index] as Decided), states: undefined };
+    yield assemble(input, measured, options);
     index++;
   }
 }
@@ -89,12 +94,13 @@ async function* prepareAll(
     yield prepare(tokenizer, input, index++, model.config, options);
 }
 
-/** Prepared inputs in batches. A text of more rows than a batch is one by itself. */
+/** Prepared inputs in batches. A text of several windows is one by itself. */
 async function* batches(prepared: AsyncIterable<Prepared>): AsyncGenerator<Prepared[]> {
   let batch: Prepared[] = [];
   let rows = 0;
   for await (const input of prepared) {
-    if (batch.length > 0 && (rows + input.rows > BATCH_ROWS || batch.length === BATCH_SEQUENCES)) {
+    const full = rows + input.rows > BATCH_ROWS || batch.length === BATCH_SEQUENCES;
+    if (batch.length > 0 && (full || isLong(input) || isLong(batch[0] as Prepared))) {
       yield batch;
       batch = [];
       rows = 0;
@@ -148,54 +154,58 @@ async function* measureAll(
   if (ahead) yield* finish(ahead);
 }
 
-/** Runs a batch: a text of more rows than a batch in parts, and, where the GPU's memory does not suffice, each half by itself. */
+/** A text of several windows: a token's rows are not where its neighbours' are, so it is ranked apart from its measurement. */
+function isLong({ windows }: Prepared): boolean {
+  return windows.length > 1;
+}
+
+/** Runs a batch of texts that fit the model, or one that does not. */
 async function measureBatch(
   model: BertModel,
   batch: readonly Prepared[],
   request: MeasureRequest,
 ): Promise<Measured[]> {
   const [first] = batch;
-  if (first && batch.length === 1 && first.rows > BATCH_ROWS) return [await measureLong(model, first, request)];
+  const measured =
+    first && isLong(first) ? [await measureLong(model, first, request)] : await submit(model, batch, request);
+  for (const [index, one] of measured.entries()) await checkFinite(model, batch[index] as Prepared, one, request);
+  return measured;
+}
+
+/** One submission or, where the GPU's memory does not suffice, each half by itself. */
+async function submit(model: BertModel, batch: readonly MeasuredInput[], request: MeasureRequest): Promise<Measured[]> {
   try {
     const sources = await loadMeasureSources(request.options);
-    const measured = await model.run((session) => measure(session, sources, batch, request));
-    for (const [index, one] of measured.entries()) await checkFinite(model, batch[index] as Prepared, one, request);
-    return measured;
+    return await model.run((session) => measure(session, sources, batch, request));
   } catch (error) {
     if (!(error instanceof OutOfMemoryError) || batch.length < 2) throw error;
     const half = batch.length >> 1;
     return [
-      ...(await measureBatch(model, batch.slice(0, half), request)),
-      ...(await measureBatch(model, batch.slice(half), request)),
+      ...(await submit(model, batch.slice(0, half), request)),
+      ...(await submit(model, batch.slice(half), request)),
     ];
   }
 }
 
-/** A text of many windows: some windows a submission, then one θ over all of its tokens. */
+/** A text of several windows: some windows a submission, then one θ over all of its tokens. */
 async function measureLong(model: BertModel, input: Prepared, request: MeasureRequest): Promise<Measured> {
-  const T = input.rowOf.length;
+  const T = input.tokens.length;
   const { options } = request;
   const tas = new Float32Array(T);
   const flow = options.flow ? new Float32Array((options.layer + 1) * T) : undefined;
   const shift = options.shift ? new Float32Array(SHIFTS * T) : undefined;
   const states = request.states ? new Float32Array(model.config.hiddenSize * T) : undefined;
-  for (const { part, tokens } of partsOf(input, BATCH_ROWS)) {
-    const [measured] = await measureBatch(model, [part], { ...request, select: false });
-    if (!measured) continue;
-    for (const [index, token] of tokens.entries()) tas[token] = measured.tas[index] as number;
-    for (let l = 0; flow && l <= options.layer; l++) {
-      for (const [index, token] of tokens.entries())
-        flow[l * T + token] = measured.flow?.[l * tokens.length + index] as number;
-    }
-    if (shift && measured.shift) scatterRows(shift, measured.shift, tokens, SHIFTS);
-    if (states && measured.states) scatterRows(states, measured.states, tokens, model.config.hiddenSize);
+  for (const { part, first } of partsOf(input, BATCH_ROWS)) {
+    const [measured] = (await submit(model, [part], { ...request, select: false })) as [Measured];
+    const tokens = part.rowOf.length;
+    tas.set(measured.tas, first);
+    for (let l = 0; measured.flow && l <= options.layer; l++)
+      flow?.set(measured.flow.subarray(l * tokens, (l + 1) * tokens), l * T + first);
+    shift?.set(measured.shift as Float32Array, first * SHIFTS);
+    states?.set(measured.states as Float32Array, first * model.config.hiddenSize);
   }
   const decided = request.select ? (await decideTogether(model, [{ tas, items: input.items }], options))[0] : undefined;
   return { tas, flow, shift, states, values: tas, buckets: undefined, summary: undefined, ...decided };
-}
-
-function scatterRows(to: Float32Array, from: Float32Array, rows: Uint32Array, width: number): void {
-  for (const [index, row] of rows.entries()) to.set(from.subarray(index * width, (index + 1) * width), row * width);
 }
 
 /** @throws NumericError with the first token that has no TAS, and the first layer at which it has none */
@@ -207,12 +217,11 @@ async function checkFinite(
 ): Promise<void> {
   const token = tas.findIndex((value) => !Number.isFinite(value));
   if (token < 0) return;
-  const sources = await loadMeasureSources(request.options);
-  const options = { ...request.options, flow: true };
-  const [again] = await model.run((session) =>
-    measure(session, sources, [input], { options, select: false, states: false }),
-  );
-  const flow = again?.flow ?? tas;
+  const options = { ...request.options, flow: true, shift: false };
+  const again = { options, select: false, states: false };
+  const [{ flow = tas }] = (
+    isLong(input) ? [await measureLong(model, input, again)] : await submit(model, [input], again)
+  ) as [Measured];
   let layer = 0;
   while (layer < options.layer && Number.isFinite(flow[layer * tas.length + token])) layer++;
   throw new NumericError(

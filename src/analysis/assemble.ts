@@ -8,17 +8,23 @@ import type { Summary } from './select.ts';
 
 const BUCKETS: readonly (Bucket | null)[] = [null, 'LOW', 'HIGH'];
 
+interface Decision {
+  readonly value: number;
+  readonly bucket: Bucket | null;
+  readonly borderline: boolean;
+}
+
 /** Puts what was measured beside the tokens it was measured on. */
 export function assemble(input: Prepared, measured: Measured, options: AnalysisOptions): SequenceResult {
   const summary = measured.summary as Summary;
-  const decisions = input.items.map((_, item) => {
-    const value = measured.values[item] as number;
-    return { value, bucket: BUCKETS[measured.buckets?.[item] ?? 0] ?? null, borderline: isBorderline(value, summary) };
+  const decisions = Array.from(measured.values, (value, item): Decision => {
+    const bucket = BUCKETS[measured.buckets?.[item] ?? 0] ?? null;
+    return { value, bucket, borderline: isBorderline(value, summary, options.threshold !== null) };
   });
   const tokens = tokensOf(input, measured, options.layer);
   if (options.unit === 'token') {
     for (const [item, { bucket, borderline }] of decisions.entries()) {
-      Object.assign(tokens[input.items[item]?.tokens[0] as number] as TokenResult, { bucket, borderline });
+      Object.assign(tokens[input.items.first[item] as number] as TokenResult, { bucket, borderline });
     }
   }
   const words = options.unit === 'word' ? decisions.map((decision, item) => wordOf(input, item, decision)) : undefined;
@@ -55,13 +61,10 @@ function shiftOf([displacement = 0, normChange = 0, rotation = 0, fromInput = 0]
     : { displacement, normChange, rotation, fromInput };
 }
 
-function wordOf(
-  input: Prepared,
-  item: number,
-  { value, bucket, borderline }: { value: number; bucket: Bucket | null; borderline: boolean },
-): WordResult {
-  const tokens = [...(input.items[item]?.tokens ?? [])];
-  const first = input.tokens[tokens[0] as number] as SequenceToken;
+function wordOf(input: Prepared, item: number, { value, bucket, borderline }: Decision): WordResult {
+  const firstToken = input.items.first[item] as number;
+  const tokens = Array.from({ length: input.items.count[item] as number }, (_, piece) => firstToken + piece);
+  const first = input.tokens[firstToken] as SequenceToken;
   const { start, word, segment } = first;
   const end = input.tokens[tokens.at(-1) as number]?.end ?? null;
   const text = segment === 1 ? (input.pair ?? '') : input.text;

@@ -2,14 +2,14 @@ import type { BertModel } from '../bert/model.ts';
 import { Recording } from '../gpu/recording.ts';
 import { loadItemSources, recordItems } from './items.ts';
 import type { Decided } from './items.ts';
-import type { Item } from './prepare.ts';
+import type { Items } from './prepare.ts';
 import type { AnalysisOptions } from './result.ts';
 
 /** The TAS of one input's tokens, and what is ranked of it. */
 export interface Collected {
   /** [T] */
   readonly tas: Float32Array;
-  readonly items: readonly Item[];
+  readonly items: Items;
 }
 
 /**
@@ -28,11 +28,7 @@ export async function decideTogether(
     norms.set(tas, at);
     at += tas.length;
   }
-  const ranked = inputs.map(({ tas, items }) => ({
-    rows: tas.length,
-    rowOf: Uint32Array.from({ length: tas.length }, (_, i) => i),
-    items,
-  }));
+  const ranked = inputs.map(({ tas, items }) => ({ rows: tas.length, items }));
   return model.run(async ({ gpu }) => {
     const recording = new Recording(gpu);
     const uploaded = recording.upload('norms', [norms.length], norms);

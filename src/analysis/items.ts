@@ -10,7 +10,8 @@ import type { Group, SelectionSources, Summary } from './select.ts';
 
 const LANES = 64;
 const NOTHING_RANKED: Summary = { threshold: null, below: null, cut: null, ranked: 0, high: 0 };
-const REDUCE_MODE = { max: 0, mean: 1, first: 2 } as const;
+/** How word_reduce calls it. */
+const REDUCE = { max: 0, mean: 1, first: 2 } as const;
 
 /** What is ranked of one input, and how it was decided. */
 export interface Decided {
@@ -31,8 +32,8 @@ export async function loadItemSources({ unit }: AnalysisOptions): Promise<ItemSo
   return { ...(await loadSelectionSources()), wordReduce: await wordReduce };
 }
 
-/** The rows and items of an input, as far as ranking is concerned. */
-export type Ranked = Pick<Prepared, 'rows' | 'rowOf' | 'items'>;
+/** The rows of an input, one a token in text order, and what is ranked of them. */
+export type Ranked = Pick<Prepared, 'rows' | 'items'>;
 
 /** Dispatches that were written down, what to read of them, and how to make sense of it. */
 export interface RecordedItems {
@@ -86,15 +87,13 @@ export function recordItems(
       const [buckets, summaryBytes] = selecting ? bytes.slice(words ? 1 : 0) : [];
       const summaries = summaryBytes && readSummaries(summaryBytes, options);
       const decisions = buckets && new Uint32Array(buckets);
-      return inputs.map(({ items, rowOf }, index) => {
+      return inputs.map(({ items }, index) => {
         const { firstRow, firstItem } = layout.places[index] as Place;
         // A token's value lies at its row, a word's in the order of words.
-        const at = items.map(({ tokens }, item) =>
-          words ? firstItem + item : firstRow + (rowOf[tokens[0] as number] as number),
-        );
+        const at = items.first.map((token, item) => (words ? firstItem + item : firstRow + token));
         return {
           values: Float32Array.from(at, (place) => values[place] as number),
-          buckets: decisions && Uint32Array.from(at, (place) => decisions[place] as number),
+          buckets: decisions && at.map((place) => decisions[place] as number),
           summary: summaries ? summaries[together ? 0 : index] : select ? NOTHING_RANKED : undefined,
         };
       });
@@ -115,34 +114,33 @@ interface Layout {
   readonly ranked: Uint32Array;
   /** Values that can be ranked: rows, or words. */
   readonly count: number;
-  /** Rows of the pieces of all items, and [items, 2] first piece and number of pieces. */
+  /** [items, 2] first row and number of rows of each item. */
   readonly pieces: Uint32Array;
-  readonly words: Uint32Array;
 }
 
 function layOut(inputs: readonly Ranked[], { unit }: AnalysisOptions): Layout {
   const places: Place[] = [];
   const groups: Group[] = [];
-  const pieces: number[] = [];
-  const words: number[] = [];
+  const pieces = new Uint32Array(2 * inputs.reduce((sum, { items }) => sum + items.first.length, 0));
   let firstRow = 0;
   let firstItem = 0;
-  for (const { rows, items, rowOf } of inputs) {
+  for (const { rows, items } of inputs) {
+    const ranked = items.first.length;
     places.push({ firstRow, firstItem });
-    const [start, length] = unit === 'token' ? [firstRow, rows] : [firstItem, items.length];
-    groups.push({ start, length, ranked: items.length });
-    for (const { tokens } of items) {
-      words.push(pieces.length, tokens.length);
-      for (const token of tokens) pieces.push(firstRow + (rowOf[token] as number));
+    const [start, length] = unit === 'token' ? [firstRow, rows] : [firstItem, ranked];
+    groups.push({ start, length, ranked });
+    for (let item = 0; item < ranked; item++) {
+      pieces[2 * (firstItem + item)] = firstRow + (items.first[item] as number);
+      pieces[2 * (firstItem + item) + 1] = items.count[item] as number;
     }
     firstRow += rows;
-    firstItem += items.length;
+    firstItem += ranked;
   }
   const count = unit === 'token' ? firstRow : firstItem;
   const ranked = new Uint32Array(count);
   if (unit === 'word') ranked.fill(1);
-  else for (const row of pieces) ranked[row] = 1;
-  return { places, groups, ranked, count, pieces: Uint32Array.from(pieces), words: Uint32Array.from(words) };
+  else for (let item = 0; item < firstItem; item++) ranked[pieces[2 * item] as number] = 1;
+  return { places, groups, ranked, count, pieces };
 }
 
 function merge(groups: readonly Group[]): Group {
@@ -159,13 +157,11 @@ function recordWords(
   layout: Layout,
   { wordReduce }: AnalysisOptions,
 ): Tensor {
-  const W = layout.count;
-  const values = recording.tensor('word TAS', [W]);
-  const pieces = recording.upload('pieces', [layout.pieces.length], layout.pieces);
-  const words = recording.upload('words', [W, 2], layout.words);
-  const kernel = gpu.kernel(source);
-  recording.dispatch(kernel, { norms, pieces, words, values }, { W, mode: REDUCE_MODE[wordReduce] }, [
-    Math.ceil(W / LANES),
+  const words = layout.count;
+  const y = recording.tensor('word TAS', [words]);
+  const pieces = recording.upload('pieces', [words, 2], layout.pieces);
+  recording.dispatch(gpu.kernel(source), { norms, pieces, y }, { words, how: REDUCE[wordReduce] }, [
+    Math.ceil(words / LANES),
   ]);
-  return values;
+  return y;
 }

@@ -9,7 +9,7 @@ import { loadKernelSource } from '../gpu/sources.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { loadItemSources, recordItems } from './items.ts';
 import type { Decided, ItemSources } from './items.ts';
-import type { Prepared } from './prepare.ts';
+import type { MeasuredInput } from './prepare.ts';
 import type { AnalysisOptions } from './result.ts';
 
 /** Numbers of a shift: displacement, change of norm, rotation, distance from the embedding output. */
@@ -36,9 +36,6 @@ export async function loadMeasureSources(options: AnalysisOptions): Promise<Meas
   const shift = options.shift ? loadKernelSource('shift') : undefined;
   return { ...(await loadItemSources(options)), shift: await shift };
 }
-
-/** The rows and items of an input. */
-export type MeasuredInput = Pick<Prepared, 'sequences' | 'rows' | 'rowOf' | 'items'>;
 
 /** What to bring back besides TAS. */
 export interface MeasureRequest {
@@ -87,13 +84,12 @@ export async function measure(
   const readShift =
     sources.shift &&
     read(
-      recordShift(
-        session.gpu,
-        sources.shift,
-        recording,
-        states.map((state) => ops.asBuffer(state)),
-        options.layer,
-      ),
+      recordShift(session.gpu, sources.shift, recording, {
+        current: ops.asBuffer(hidden),
+        // At layer 0 there is no layer before, and it is compared with itself.
+        previous: ops.asBuffer(states[Math.max(0, options.layer - 1)] as Tensor),
+        first: ops.asBuffer(states[0] as Tensor),
+      }),
     );
   const readStates = request.states ? read(ops.asBuffer(hidden)) : undefined;
 
@@ -121,23 +117,17 @@ export async function measure(
   });
 }
 
-/** [S, 4] from the states of the layers 0..layer: at layer 0 there is no layer before, and it is compared with itself. */
+/** [S, 4] from the states of three layers, [S, H] each. */
 function recordShift(
   gpu: Gpu,
   source: KernelSource,
   recording: Recording,
-  states: readonly Tensor[],
-  layer: number,
+  states: { readonly current: Tensor; readonly previous: Tensor; readonly first: Tensor },
 ): Tensor {
-  const current = states[layer] as Tensor;
-  const previous = states[Math.max(0, layer - 1)] as Tensor;
-  const first = states[0] as Tensor;
-  const S = current.rows;
-  const y = recording.tensor('shift', [S, SHIFTS]);
-  recording.dispatch(gpu.kernel(source), { current, previous, first, y }, { S, H: current.columns }, [
-    Math.ceil(S / 64),
-  ]);
-  return y;
+  const { rows: S, columns: H } = states.current;
+  const shifts = recording.tensor('shifts', [S, SHIFTS]);
+  recording.dispatch(gpu.kernel(source), { ...states, shifts }, { S, H }, [Math.ceil(S / 64)]);
+  return shifts;
 }
 
 function gatherRows(from: Float32Array, rows: Uint32Array, width: number): Float32Array {

@@ -15,10 +15,12 @@ export interface Input {
   pair?: string;
 }
 
-/** What is ranked: one token, or the pieces of one word. */
-export interface Item {
-  /** Indices into the sequence's tokens. */
-  readonly tokens: readonly number[];
+/** What is ranked and bucketed, in text order: single tokens, or words, whose pieces follow each other. */
+export interface Items {
+  /** [items] Index of an item's first token. */
+  readonly first: Uint32Array;
+  /** [items] Its number of tokens. */
+  readonly count: Uint32Array;
 }
 
 /** A tokenized input and the rows it takes in a batch: one run of them for each window. */
@@ -35,9 +37,11 @@ export interface Prepared {
   readonly rows: number;
   /** [tokens] The row of each token, counted from the sequence's first: in the window that reports it. */
   readonly rowOf: Uint32Array;
-  /** What is ranked and bucketed, in text order. */
-  readonly items: readonly Item[];
+  readonly items: Items;
 }
+
+/** What a submission needs of an input, or of some windows of one. */
+export type MeasuredInput = Pick<Prepared, 'sequences' | 'rows' | 'rowOf' | 'items'>;
 
 /** The limits of the model that a text is prepared for. */
 export interface PrepareLimits {
@@ -47,6 +51,8 @@ export interface PrepareLimits {
   readonly vocabSize: number;
   readonly typeVocabSize: number;
 }
+
+const NO_ITEMS: Items = { first: new Uint32Array(), count: new Uint32Array() };
 
 /**
  * Tokenizes an input and lays it out in rows.
@@ -92,46 +98,42 @@ function layRows({ encoding, tokens, windows }: TokenizedSequence): Pick<Prepare
 }
 
 /**
- * The windows of a long text in parts of at most `most` rows (one window at least). Nothing of a part is ranked: a word may lie in two.
- * `tokens` are the tokens that the part reports, in the order of the part's own.
+ * The windows of a long text in parts of at most `most` rows (one window at least), and the first of the tokens that a part
+ * reports: they are a run, as many as the part's `rowOf` has. Nothing of a part is ranked: a word may lie in two.
  */
-export function* partsOf(input: Prepared, most: number): Generator<{ part: Prepared; tokens: Uint32Array }> {
-  let first = 0;
+export function* partsOf(input: Prepared, most: number): Generator<{ part: MeasuredInput; first: number }> {
+  const { sequences, tokens } = input;
   let firstRow = 0;
   let token = 0;
-  while (first < input.sequences.length) {
-    let last = first;
+  for (let window = 0; window < sequences.length;) {
+    const start = window;
     let rows = 0;
-    while (last < input.sequences.length) {
-      const length = input.sequences[last]?.ids.length ?? 0;
-      if (last > first && rows + length > most) break;
-      rows += length;
-      last++;
-    }
-    // Tokens are reported by windows in order, so those of a part are a run.
-    const firstToken = token;
-    while (token < input.tokens.length && (input.tokens[token]?.window ?? 0) < last) token++;
-    const tokens = Uint32Array.from({ length: token - firstToken }, (_, i) => firstToken + i);
-    const start = firstRow;
-    const rowOf = tokens.map((t) => (input.rowOf[t] as number) - start);
-    yield { part: { ...input, sequences: input.sequences.slice(first, last), rows, rowOf, items: [] }, tokens };
-    first = last;
+    do rows += sequences[window++]?.ids.length ?? 0;
+    while (window < sequences.length && rows + (sequences[window]?.ids.length ?? 0) <= most);
+    const first = token;
+    while (token < tokens.length && (tokens[token]?.window ?? 0) < window) token++;
+    const rowOf = input.rowOf.slice(first, token).map((row) => row - firstRow);
+    yield { part: { sequences: sequences.slice(start, window), rows, rowOf, items: NO_ITEMS }, first };
     firstRow += rows;
   }
 }
 
 /** The items of a sequence: every token that may be ranked, or every word. */
-function itemsOf(tokens: readonly SequenceToken[], { unit, specials }: AnalysisOptions): Item[] {
-  const items: { tokens: number[] }[] = [];
+function itemsOf(tokens: readonly SequenceToken[], { unit, specials }: AnalysisOptions): Items {
+  const first: number[] = [];
+  const count: number[] = [];
   let last = '';
   for (const [t, { special, segment, word }] of tokens.entries()) {
     if (special && specials === 'exclude') continue;
     const key = unit === 'token' || special ? `token ${t}` : `word ${segment} ${word}`;
-    if (key === last) items.at(-1)?.tokens.push(t);
-    else items.push({ tokens: [t] });
+    if (key === last) (count[count.length - 1] as number)++;
+    else {
+      first.push(t);
+      count.push(1);
+    }
     last = key;
   }
-  return items;
+  return { first: Uint32Array.from(first), count: Uint32Array.from(count) };
 }
 
 function checkIds({ ids, typeIds, tokens }: Encoding, { vocabSize, typeVocabSize }: PrepareLimits): void {

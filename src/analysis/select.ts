@@ -28,6 +28,8 @@ export interface Summary {
 /** The kernels that find θ and the buckets. */
 export interface SelectionSources {
   readonly rankSelect: KernelSource;
+  readonly radixHistogram: KernelSource;
+  readonly radixPick: KernelSource;
   readonly threshold: KernelSource;
   readonly bucket: KernelSource;
 }
@@ -35,16 +37,29 @@ export interface SelectionSources {
 /** Floats of a group's summary: θ, s(lo), s(lo + 1), below, cut, ranked, high, unused. */
 const SUMMARY = 8;
 const LANES = 64;
+/** Workgroups that WebGPU dispatches along one axis, at least and on most devices at most. */
+const MOST_GROUPS = 65535;
+
+/** Counting ranks takes n² comparisons: from here on, one group by itself is selected from by radix. */
+const RADIX_FROM = 4096;
+/** Digits of a radix selection, highest first, and the size of its histograms: see radix_histogram. */
+const DIGITS = [
+  { shift: 21, width: 11 },
+  { shift: 10, width: 11 },
+  { shift: 0, width: 10 },
+];
+const BINS = 2048;
+/** Enough to fill any GPU; each invocation then looks at many norms. */
+const RADIX_GROUPS = 1024;
 
 export async function loadSelectionSources(): Promise<SelectionSources> {
-  const [rankSelect, threshold, bucket] = await Promise.all(
-    ['rank_select', 'threshold', 'bucket'].map(loadKernelSource),
-  );
-  return { rankSelect, threshold, bucket } as SelectionSources;
+  const names = ['rank_select', 'radix_histogram', 'radix_pick', 'threshold', 'bucket'];
+  const [rankSelect, radixHistogram, radixPick, threshold, bucket] = await Promise.all(names.map(loadKernelSource));
+  return { rankSelect, radixHistogram, radixPick, threshold, bucket } as SelectionSources;
 }
 
 /**
- * Writes down how θ and the buckets come from the norms, for every group in three dispatches.
+ * Writes down how θ and the buckets come from the norms, for every group: its order statistics, θ from them, and the buckets.
  * @param norms [S] TAS of every row
  * @param ranked [S] 1 where a row is ranked, else 0
  * @returns buckets [S]: 0 not ranked, 1 LOW, 2 HIGH; summaries [groups, 8]
@@ -66,32 +81,67 @@ export function recordSelection(
   const summaries = recording.tensor('summaries', [sequences, SUMMARY]);
   const buckets = recording.tensor('buckets', [S], { element: 'u32' });
 
+  const operands = { norms, ranked: flags, cuts };
   let selected: Tensor;
-  if (options.threshold === null) {
+  if (options.threshold !== null) {
+    const theta = roundedThreshold(options.threshold, options.boundary);
+    selected = recording.upload('order statistics', [sequences, 2], new Float32Array(2 * sequences).fill(theta));
+  } else if (groups.length === 1 && longest > RADIX_FROM) {
+    selected = recordRadixSelection(gpu, sources, recording, norms, flags, groups[0] as Group, options);
+  } else {
     selected = recording.tensor('order statistics', [sequences, 2]);
-    const kernel = gpu.kernel(sources.rankSelect);
-    recording.dispatch(kernel, { norms, ranked: flags, cuts, selected }, { sequences, longest }, [
+    recording.dispatch(gpu.kernel(sources.rankSelect), { ...operands, selected }, { sequences, longest }, [
       Math.ceil(Math.max(longest, 1) / LANES),
       sequences,
     ]);
-  } else {
-    const theta = roundedThreshold(options.threshold, options.boundary);
-    selected = recording.upload('order statistics', [sequences, 2], new Float32Array(2 * sequences).fill(theta));
   }
   const exclusive = options.boundary === 'exclusive' ? 1 : 0;
   recording.dispatch(
     gpu.kernel(sources.threshold),
-    { norms, ranked: flags, cuts, selected, summary: summaries },
+    { ...operands, selected, summary: summaries },
     { sequences, exclusive },
     [Math.ceil(sequences / LANES)],
   );
-  recording.dispatch(
-    gpu.kernel(sources.bucket),
-    { norms, ranked: flags, cuts, summary: summaries, buckets },
-    { sequences, longest },
-    [Math.ceil(longest / LANES), sequences],
-  );
+  // Only one group by itself, a corpus or a long text, can have more rows than a grid: it goes in stretches.
+  const most = MOST_GROUPS * LANES;
+  for (let from = 0; from < longest; from += most) {
+    const stretch =
+      longest <= most
+        ? cuts
+        : recording.upload('stretch', [1, 4], Uint32Array.of(from, Math.min(most, longest - from), 0, 0));
+    recording.dispatch(
+      gpu.kernel(sources.bucket),
+      { norms, ranked: flags, cuts: stretch, summary: summaries, buckets },
+      { sequences, longest },
+      [Math.ceil(Math.min(most, longest - from) / LANES), sequences],
+    );
+  }
   return { buckets, summaries };
+}
+
+/** [1, 2]: s(lo) and s(lo + 1) among any number of norms, in three passes over them. `group` is all of the norms. */
+function recordRadixSelection(
+  gpu: Gpu,
+  sources: SelectionSources,
+  recording: Recording,
+  norms: Tensor,
+  ranked: Tensor,
+  group: Group,
+  { interpolation, quantile }: AnalysisOptions,
+): Tensor {
+  const { lo } = group.ranked > 0 ? quantileCut(interpolation, group.ranked, quantile) : { lo: 0 };
+  const next = Math.min(lo + 1, Math.max(group.ranked, 1) - 1);
+  const targets = recording.upload('radix targets', [2, 2], Uint32Array.of(0, lo, 0, next));
+  const histogram = recording.upload('histogram', [2, BINS], new Uint32Array(2 * BINS));
+  const selected = recording.tensor('order statistics', [1, 2]);
+  const count = norms.length;
+  const groups = Math.min(RADIX_GROUPS, Math.ceil(count / LANES));
+  for (const { shift, width } of DIGITS) {
+    const counting = { norms, ranked, targets, histogram };
+    recording.dispatch(gpu.kernel(sources.radixHistogram), counting, { count, shift, width }, [groups]);
+    recording.dispatch(gpu.kernel(sources.radixPick), { targets, histogram, selected }, { shift }, [1]);
+  }
+  return selected;
 }
 
 /** [groups, 4]: first row, rows, lo, and g as the bits of a float32. */
@@ -140,13 +190,17 @@ function nextFloat(x: number, sign: 1 | -1): number {
   return float[0] as number;
 }
 
+/** What correct adapters differ by in a TAS, as a share of θ. */
+const ROUNDING = 5e-7;
+
 /**
- * Whether a bucket could differ on another adapter: the values on the two sides of the cut lie within 2ε of each other, and the
- * token within 2ε of the other side. ε = 5·10⁻⁷ θ, what correct adapters differ by.
+ * Whether a bucket could differ on another adapter. Where θ is a quantile: the values on the two sides of the cut lie within 2ε of
+ * each other, and the token within 2ε of the other side. Where it is given as a number: the token lies within ε of it. ε = 5·10⁻⁷ θ.
  */
-export function isBorderline(tas: number, { threshold, below, cut }: Summary): boolean {
-  if (threshold === null || below === null || cut === null) return false;
-  const width = 2 * 5e-7 * threshold;
-  if (cut - below > width) return false;
-  return tas >= cut ? tas - below <= width : cut - tas <= width;
+export function isBorderline(tas: number, { threshold, below, cut }: Summary, given: boolean): boolean {
+  if (threshold === null) return false;
+  const epsilon = ROUNDING * threshold;
+  if (given) return Math.abs(tas - threshold) <= epsilon;
+  if (below === null || cut === null || cut - below > 2 * epsilon) return false;
+  return tas >= cut ? tas - below <= 2 * epsilon : cut - tas <= 2 * epsilon;
 }

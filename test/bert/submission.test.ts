@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadMeasureSources, measure } from '../../src/analysis/measure.ts';
-import type { MeasuredInput } from '../../src/analysis/measure.ts';
+import type { MeasuredInput } from '../../src/analysis/prepare.ts';
 import { DEFAULT_OPTIONS } from '../../src/analysis/result.ts';
 import { BertModel } from '../../src/bert/model.ts';
 import { ADAPTER, TINY } from '../support.ts';
@@ -18,7 +18,8 @@ function inputs(count: number): MeasuredInput[] {
   return Array.from({ length: count }, (_, q) => {
     const length = 3 + ((q * 11) % 38);
     const ids = Array.from({ length }, (_unused, i) => (q + 5 * i) % 113);
-    const items = Array.from({ length: length - 2 }, (_unused, i) => ({ tokens: [i + 1] }));
+    const first = Uint32Array.from({ length: length - 2 }, (_unused, i) => i + 1);
+    const items = { first, count: new Uint32Array(length - 2).fill(1) };
     return { sequences: [{ ids }], rows: length, rowOf: Uint32Array.from(ids.keys()), items };
   });
 }

@@ -1,6 +1,9 @@
 /**
  * BertNormalizer and the classes of BertPreTokenizer, one code point at a time: all their steps work on single characters,
  * so what becomes of a character does not depend on its neighbours, and every result keeps the place it came from.
+ *
+ * One thing is left out: canonical decomposition of a whole text also reorders neighbouring marks. It can change no id but of
+ * a vocabulary with words of several spacing marks; in the Rust library it shifts the offsets of such words, here it does not.
  */
 import {
   IDEOGRAPH,

@@ -86,6 +86,12 @@ describe('a line longer than a block', () => {
     );
   });
 
+  test('ends no sentence before a lower-case letter that the next block holds', async () => {
+    const filler = 'Aa bb! '.repeat(Math.ceil(MOST_SENTENCE_UNITS / 7)).slice(0, -70);
+    const long = `${filler.slice(0, filler.lastIndexOf('Aa'))}Pages etc. ${'1 '.repeat(200)}and so on.`;
+    expect((await sentencesOf([long])).at(-1)).toBe(`Pages etc. ${'1 '.repeat(200)}and so on.`);
+  });
+
   test('loses nothing where it has no sentences, and is cut after white space', async () => {
     const long = 'lorem ipsum dolor '.repeat(5000);
     const sentences = await sentencesOf(chunked(long, [0.1, 0.77]));

@@ -57,7 +57,8 @@ export async function compareCase(
   const { name, ids, typeIds } = reference;
   const expected = reference.expected(layer);
   const special = expected?.special ?? Array.from(ids, () => false);
-  const items = special.flatMap((isSpecial, t) => (isSpecial ? [] : [{ tokens: [t] }]));
+  const first = Uint32Array.from(ids.keys()).filter((t) => !special[t]);
+  const items = { first, count: new Uint32Array(first.length).fill(1) };
   const rowOf = Uint32Array.from(ids.keys());
   const options = { ...DEFAULT_OPTIONS, layer };
   const sources = await loadMeasureSources(options);
@@ -74,9 +75,9 @@ export async function compareCase(
   const summary = measured.summary as Summary;
   const thresholdError =
     expected?.threshold == null || summary.threshold === null ? null : Math.abs(summary.threshold - expected.threshold);
-  const buckets = items.map(({ tokens: [t = 0] }, item) => ({
+  const buckets = Array.from(first, (t, item) => ({
     wrong: (measured.buckets?.[item] === 2) !== expected?.high[t],
-    borderline: isBorderline(measured.values[item] as number, summary),
+    borderline: isBorderline(measured.values[item] as number, summary, false),
   }));
   const wrongBuckets = expected ? buckets.filter(({ wrong, borderline }) => wrong && !borderline).length : 0;
   const stages = await compareStages(model, reference, layer, which);

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { largestDifference } from '../../bench/check.ts';
 import { batches } from '../../bench/peer/batching.ts';
@@ -8,7 +9,7 @@ import { timing, type Results } from '../../bench/results.ts';
 import { buildSizes, operations } from '../../bench/sizes.ts';
 import { formatResults, updateTables } from '../../bench/tables.ts';
 
-const REPOSITORY = new URL('../..', import.meta.url).pathname;
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
 describe('sizes', () => {
   const sizes = buildSizes(

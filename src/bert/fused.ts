@@ -25,6 +25,12 @@ export interface Columns {
   readonly first: number;
 }
 
+/** A kernel, and numbers of its uniform that only its rung knows. */
+export interface Call {
+  readonly kernel: Kernel;
+  readonly numbers: Record<string, number>;
+}
+
 /** The kernels of a rung that fuses lines, on one device. Each starts to compile when it is first asked for. */
 export interface FusedKernels {
   /** Where every tensor between two kernels lies. */
@@ -35,13 +41,13 @@ export interface FusedKernels {
   embeddings(word: ElementType): { kernel: Kernel; columns: number };
   /** Runs of tiles that together cover x [S, K] · W [N, K]ᵀ. The result of a row must not depend on which tile it is in. */
   linear(S: number, W: Tensor, activation: Activation | 'none'): readonly LinearTiles[];
-  /** And the numbers that say where query, key and value lie. */
-  attention(query: Columns, key: Columns, value: Columns): { kernel: Kernel; numbers: Record<string, number> };
+  /** Scores, softmax and context, and the numbers that say where query, key and value lie. */
+  attention(query: Columns, key: Columns, value: Columns): Call;
   /** LayerNorm of x, or of x + residual. */
   layerNorm(residual: boolean): Kernel;
   l2Norm(): Kernel;
-  /** Copies some columns of x into a buffer of their own. */
-  copyColumns(): Kernel;
+  /** Copies columns of x into a buffer of their own, and the numbers that say where they lie. */
+  copyColumns(x: Columns): Call;
 }
 
 /** A line of forward.ts that no dispatch of its own computes, or not yet. */
@@ -167,11 +173,13 @@ export class FusedOperations implements GpuOperations {
       return this.#plain.attentionScores(this.asBuffer(line.query), this.asBuffer(line.key), line.batch);
     if (line?.op === 'probabilities') return this.#plain.softmax(this.asBuffer(line.scores), line.batch);
     if (line?.op === 'sum') return this.#plain.add(this.asBuffer(line.a), this.asBuffer(line.b));
-    const { of, first } = this.#columns(x);
+    const columns = this.#columns(x);
+    const { of } = columns;
     if (of.storage === 'buffer' && of.columns === x.columns) return of;
     const [S, N] = [x.rows, x.columns];
     const y = this.#recording.tensor(x.label, [S, N]);
-    this.#recording.dispatch(this.#kernels.copyColumns(), { x: of, y }, { S, N, first }, [Math.ceil(N / 64), S]);
+    const { kernel, numbers } = this.#kernels.copyColumns(columns);
+    this.#recording.dispatch(kernel, { x: of, y }, { S, N, ...numbers }, [Math.ceil(N / 64), S]);
     return y;
   }
 

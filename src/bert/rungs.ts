@@ -5,6 +5,7 @@ import type { BertConfig } from './config.ts';
 import { PlainOperations, loadPlainSources } from './plain.ts';
 import type { Placement, Rung, RungFactory } from './rung.ts';
 import { subgroupRung } from './subgroup.ts';
+import { workgroupRung } from './workgroup.ts';
 
 const BUFFERS: Placement = { matrices: 'buffer', vectors: 'buffer', stackedQkv: false };
 
@@ -23,15 +24,25 @@ function plainRung(name: string, tiled: boolean): RungFactory {
   };
 }
 
-/** The ladder, fastest first. Every rung computes the same model; `plain` is the one to read. */
-export const RUNGS: readonly RungFactory[] = [subgroupRung, plainRung('tiled', true), plainRung('plain', false)];
+const tiledRung = plainRung('tiled', true);
+const plainest = plainRung('plain', false);
+
+/** The ladder. Every rung computes the same model; `plain` is the one to read. */
+export const RUNGS: readonly RungFactory[] = [workgroupRung, subgroupRung, tiledRung, plainest];
+
+/** What `auto` tries, fastest first: on a GPU tiles in shared memory; where a processor computes, those are slow, and textures are not. */
+const ON_GPU: readonly RungFactory[] = [workgroupRung, tiledRung, plainest];
+const ON_PROCESSOR: readonly RungFactory[] = [subgroupRung, tiledRung, plainest];
 
 /**
  * The rungs to try, in order: those that fit the device for `auto`, else the one that is named.
  * @throws UsageError where the name is none of the ladder's, or the rung cannot run here
  */
 export function candidates(wanted: string, gpu: Gpu, config: BertConfig, element: ElementType): readonly RungFactory[] {
-  if (wanted === 'auto') return RUNGS.filter((rung) => rung.unfit(gpu, config, element) === undefined);
+  if (wanted === 'auto') {
+    const ladder = gpu.description.software ? ON_PROCESSOR : ON_GPU;
+    return ladder.filter((rung) => rung.unfit(gpu, config, element) === undefined);
+  }
   const rung = RUNGS.find(({ name }) => name === wanted);
   if (!rung)
     throw new UsageError(

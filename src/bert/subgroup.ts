@@ -8,10 +8,11 @@ import { loadKernelSource } from '../gpu/sources.ts';
 import type { ElementType, Tensor } from '../gpu/tensor.ts';
 import type { Activation, BertConfig } from './config.ts';
 import { FusedOperations } from './fused.ts';
-import type { Columns, FusedKernels, LinearTiles } from './fused.ts';
+import type { Call, Columns, FusedKernels, LinearTiles } from './fused.ts';
 import { ELEMENT_CODE, loadPlainSources } from './plain.ts';
 import type { PlainSources } from './plain.ts';
 import type { Rung, RungFactory } from './rung.ts';
+import { WrittenKernels } from './written.ts';
 
 const NAME = 'subgroup';
 
@@ -89,7 +90,7 @@ export function tilesFor(rows: number): { tall: number; low: number } {
   return best;
 }
 
-/** The kernels of the rung on one device. Each is written, and starts to compile, when it is first asked for. */
+/** The kernels of the rung on one device. */
 export class SubgroupKernels implements FusedKernels {
   readonly storage = 'texture';
   readonly queryRows = TILE_ROWS;
@@ -97,13 +98,14 @@ export class SubgroupKernels implements FusedKernels {
   readonly #config: BertConfig;
   readonly #dialect: Dialect;
   readonly #sources: Sources;
-  readonly #written = new Map<string, Kernel>();
+  readonly #written: WrittenKernels;
 
   constructor(gpu: Gpu, config: BertConfig, dialect: Dialect, sources: Sources) {
     this.#gpu = gpu;
     this.#config = config;
     this.#dialect = dialect;
     this.#sources = sources;
+    this.#written = new WrittenKernels(gpu);
   }
 
   embeddings(word: ElementType): { kernel: Kernel; columns: number } {
@@ -116,41 +118,32 @@ export class SubgroupKernels implements FusedKernels {
     const { tall, low } = tilesFor(S);
     const tiles = (rows: number, count: number): LinearTiles => {
       const options = { dialect, lanes, rows, ...shape, element, activation };
-      const kernel = this.#once(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
+      const kernel = this.#written.get(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
       return { kernel, rows, columns: columnsOf(options), count };
     };
     return [...(tall > 0 ? [tiles(TALL, tall)] : []), ...(low > 0 ? [tiles(LOW, low)] : [])];
   }
 
-  attention(query: Columns, key: Columns, value: Columns): { kernel: Kernel; numbers: Record<string, number> } {
+  attention(query: Columns, key: Columns, value: Columns): Call {
     const { headSize } = this.#config;
-    const kernel = this.#once('attention', () => attentionSubgroup({ ...this.#common, headSize }));
+    const kernel = this.#written.get('attention', () => attentionSubgroup({ ...this.#common, headSize }));
     return { kernel, numbers: { query: query.first / 4, key: key.first / 4, value: value.first / 4 } };
   }
 
   layerNorm(residual: boolean): Kernel {
     const { hiddenSize } = this.#config;
-    return this.#once(`layer norm ${residual}`, () => layerNormTexture({ ...this.#common, hiddenSize, residual }));
+    return this.#written.get(`layer norm ${residual}`, () => layerNormTexture({ ...this.#common, hiddenSize, residual }));
   }
 
   l2Norm(): Kernel {
     return this.#gpu.kernel(this.#sources.l2Norm, { LANES: this.#gpu.subgroupSize });
   }
 
-  copyColumns(): Kernel {
-    return this.#gpu.kernel(this.#sources.textureToBuffer);
+  copyColumns({ first }: Columns): Call {
+    return { kernel: this.#gpu.kernel(this.#sources.textureToBuffer), numbers: { first } };
   }
 
   get #common(): { dialect: Dialect; lanes: number } {
     return { dialect: this.#dialect, lanes: this.#gpu.subgroupSize };
-  }
-
-  #once(key: string, write: () => KernelSource): Kernel {
-    let kernel = this.#written.get(key);
-    if (!kernel) {
-      kernel = this.#gpu.kernel(write());
-      this.#written.set(key, kernel);
-    }
-    return kernel;
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { load } from '../../src/index.ts';
 import type { Layer8, LoadOptions } from '../../src/index.ts';
+import { ADAPTER } from '../support.ts';
 
 /** A file that test/fixtures/analysis/record.py recorded. */
 export async function recorded<T>(name: string): Promise<T> {
@@ -20,8 +21,7 @@ afterAll(async () => {
 
 /** A model on the adapter of the tests, disposed when the file's tests are done. */
 export async function loadHere(options: LoadOptions): Promise<Layer8> {
-  const adapter = process.env['LAYER8_TEST_ADAPTER'];
-  const layer8 = await load({ ...(adapter === undefined ? {} : { adapter }), ...options });
+  const layer8 = await load({ adapter: ADAPTER, ...options });
   opened.push(layer8);
   return layer8;
 }

@@ -2,7 +2,7 @@
 //
 // Maths     gelu(v) = v / 2 · (1 + erf(v / √2)); gelu_new(v) = v / 2 · (1 + tanh(√(2/π) (v + 0.044715 v³))); relu(v) = max(v, 0)
 // Method    As in gelu.wgsl, gelu_new.wgsl and relu.wgsl, which say where the formulas and coefficients are from.
-// Twin      test/twins/gelu.ts, test/twins/gelu_new.ts, test/twins/relu.ts
+// Twin      kernels/twins/gelu.ts, kernels/twins/gelu_new.ts, kernels/twins/relu.ts
 
 export type VectorActivation = 'none' | 'gelu' | 'gelu_new' | 'relu';
 

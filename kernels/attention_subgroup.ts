@@ -8,10 +8,10 @@
 // Method    The online softmax of Milakov & Gimelshein 2018 (arXiv:1805.02867) as in FlashAttention (Dao et al. 2022): keys go by in
 //           blocks of 4 · lanes, a lane holding the scores of four; when the maximum of a row rises, its sums shrink by exp(old − new).
 //           Weights stay in registers and reach all lanes by subgroupBroadcast. Rows are clamped into the sequence, so nothing outside
-//           it is read: a key past its end weighs 0, a query row past the tile's end is computed and not stored. What a row sees
-//           depends on its own sequence only.
+//           it is read: a key past its end weighs 0, a query row past it is its last row once more. What a row sees depends on its
+//           own sequence only.
 // Limits    D a multiple of 4; workgroups of `lanes` invocations are one subgroup
-// Twin      test/twins/attention_scores.ts, test/twins/softmax.ts, test/twins/attention_context.ts, one after the other
+// Twin      kernels/twins/attention_scores.ts, kernels/twins/softmax.ts, kernels/twins/attention_context.ts, one after the other
 
 import type { KernelSource } from '../src/gpu/kernel.ts';
 import { COMPONENTS, Sums, fetch, textureIn, textureOut, unrolled } from './subgroup.ts';
@@ -74,7 +74,7 @@ export function attentionSubgroup({ dialect, lanes, headSize }: AttentionSubgrou
       ),
     );
     return `    {
-    ${unrolled(4, (i) => `let row${i} = start + min(j + ${4 * lane + i}u, length - 1u);`).join(' ')}
+    ${unrolled(4, (i) => `let row${i} = min(start + j + ${4 * lane + i}u, last);`).join(' ')}
     ${values.join('\n    ')}
 ${context.addProducts(
   4,
@@ -103,17 +103,18 @@ ${textureOut(5, 'context')}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tile = tiles[group.x];
-  let first = tile.x; let count = tile.y; let start = tile.z; let length = tile.w;
+  let first = tile.x; let start = tile.z; let length = tile.w;
+  let last = start + length - 1u;
   let head = group.y * ${texels}u;
   let query_head = size.query + head; let key_head = size.key + head; let value_head = size.value + head;
-  ${laneRows.map((g) => `let query_row${g} = min(first + ${g * lanes}u + lane, start + length - 1u);`).join(' ')}
-  ${unrolled(held, (c) => `let texel${c} = min(${c * lanes}u + lane, ${texels - 1}u);`).join(' ')}
+  ${laneRows.map((g) => `let query_row${g} = min(first + ${g * lanes}u + lane, last);`).join(' ')}
+  ${unrolled(held, (c) => `let texel${c} = ${(c + 1) * lanes > texels ? `min(${c * lanes}u + lane, ${texels - 1}u)` : `${c * lanes}u + lane`};`).join(' ')}
   ${rows.map((m) => `var max${m} = LOWEST; var sum${m} = 0f;`).join(' ')}
   ${context.declare()}
   for (var j = 0u; j < length; j += ${4 * lanes}u) {
     let own = j + 4u * lane;
     let valid = vec4u(own, own + 1u, own + 2u, own + 3u) < vec4u(length);
-    ${unrolled(4, (i) => `let key_row${i} = start + min(own + ${i}u, length - 1u);`).join(' ')}
+    ${unrolled(4, (i) => `let key_row${i} = min(start + own + ${i}u, last);`).join(' ')}
     ${scores.declare()}
     for (var d = 0u; d < ${texels}u; d += ${step}u) {
     ${fetchQueries.join('\n    ')}
@@ -124,13 +125,14 @@ ${softmax.join('\n')}
 ${addValues.join('\n')}
   }
 ${rows
-  .map(
-    (m) => `  { let inverse = 1f / subgroupAdd(sum${m});
-    if (${m}u < count) { ${unrolled(held, (c) => {
-      const write = `textureStore(context, vec2u(head + ${c * lanes}u + lane, first + ${m}u), ${context.value(m, c)} * inverse);`;
-      return (c + 1) * lanes <= texels ? write : `if (${c * lanes}u + lane < ${texels}u) { ${write} }`;
-    }).join(' ')} } }`,
-  )
+  .map((m) => {
+    const row = `min(first + ${m}u, last)`;
+    const stores = unrolled(
+      held,
+      (c) => `textureStore(context, vec2u(head + texel${c}, ${row}), ${context.value(m, c)} * inverse${m});`,
+    );
+    return `  let inverse${m} = 1f / subgroupAdd(sum${m}); ${stores.join(' ')}`;
+  })
   .join('\n')}
 }
 `;

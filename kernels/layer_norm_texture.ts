@@ -7,7 +7,7 @@
 //           residual's addition costs one fetch here and a whole pass of its own elsewhere.
 //           gamma and beta are sampled textures in both dialects: a pipeline may have four storage textures only.
 // Limits    H a multiple of 4; workgroups of `lanes` invocations are one subgroup
-// Twin      test/twins/add.ts, then test/twins/layer_norm.ts
+// Twin      kernels/twins/add.ts, then kernels/twins/layer_norm.ts
 
 import type { KernelSource } from '../src/gpu/kernel.ts';
 import { fetch, textureIn, textureOut, unrolled } from './subgroup.ts';

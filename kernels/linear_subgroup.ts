@@ -9,10 +9,11 @@
 //           of x, and subgroupBroadcast hands each number to all lanes; a lane fetches the weights of its own columns. Drivers that
 //           compute on a processor turn a load from a buffer, or from shared memory, into a branch a lane; a texture's fetch is a call,
 //           and a broadcast from a constant lane one instruction. Which tile is fastest: README.md.
-//           Rows past the last and columns past N repeat the last one and are not stored. The order in which one output is summed
-//           depends on K only, so a row's result is the same whatever rows are beside it and however high the tile is.
+//           Rows past the last, and columns, repeat the last one and store it once more: a test that skipped them would cost more.
+//           The order in which one output is summed depends on K only, so a row's result is the same whatever rows are beside it and
+//           however high the tile is.
 // Limits    K a multiple of 8, N of 4; workgroups of `lanes` invocations are one subgroup
-// Twin      test/twins/linear.ts, then test/twins/gelu.ts and its like
+// Twin      kernels/twins/linear.ts, then kernels/twins/gelu.ts and its like
 
 import type { KernelSource } from '../src/gpu/kernel.ts';
 import type { ElementType } from '../src/gpu/tensor.ts';
@@ -76,14 +77,12 @@ export function linearSubgroup(options: LinearSubgroup): KernelSource {
     `subgroupBroadcast(x_${Math.floor(m / lanes)}_${k >> 2}.${COMPONENTS[k & 3]}, ${m % lanes}u)`;
   const store = unrolled(vectors, (c) =>
     [
-      `  if (texel + ${c * lanes}u < size.N / 4u) {`,
-      `    let bias = ${fetch('b', `texel + ${c * lanes}u`, '0u', dialect)};`,
+      `  let bias${c} = ${fetch('b', `texel${c}`, '0u', dialect)};`,
       ...unrolled(rows, (m) => {
-        const value = `${sums.value(m, c)} + bias`;
+        const value = `${sums.value(m, c)} + bias${c}`;
         const result = activation === 'none' ? value : `${activation}(${value})`;
-        return `    if (first + ${m}u < size.S) { textureStore(y, vec2u(texel + ${c * lanes}u, first + ${m}u), ${result}); }`;
+        return `  textureStore(y, vec2u(texel${c}, min(first + ${m}u, last)), ${result});`;
       }),
-      '  }',
     ].join('\n'),
   );
   const code = `enable subgroups;
@@ -104,11 +103,13 @@ ${element === 'f32' ? '' : widening(element)}${activationFunction(activation)}
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first = size.first_row + group.x * ${rows}u;
-  let texel = group.y * ${vectors * lanes}u + lane;
-  ${laneRows.map((g) => `let row${g} = min(first + ${g * lanes}u + lane, size.S - 1u);`).join(' ')}
-  ${columns.map((j) => `let column${j} = min(4u * (texel + ${(j >> 2) * lanes}u) + ${j & 3}u, size.N - 1u);`).join(' ')}
+  let last = size.S - 1u;
+  let K = size.K; // read once, not in every turn of the loop
+  ${laneRows.map((g) => `let row${g} = min(first + ${g * lanes}u + lane, last);`).join(' ')}
+  ${unrolled(vectors, (c) => `let texel${c} = min(group.y * ${vectors * lanes}u + ${c * lanes}u + lane, size.N / 4u - 1u);`).join(' ')}
+  ${columns.map((j) => `let column${j} = 4u * texel${j >> 2} + ${j & 3}u;`).join(' ')}
   ${sums.declare()}
-  for (var k = 0u; k < size.K; k += ${block}u) {
+  for (var k = 0u; k < K; k += ${block}u) {
     ${fetchInputs.join(' ')}
     ${fetchWeights.join('\n    ')}
     ${gather.join('\n    ')}

@@ -1,6 +1,7 @@
 import { TILE_ROWS, attentionSubgroup } from '../../kernels/attention_subgroup.ts';
 import { layerNormTexture } from '../../kernels/layer_norm_texture.ts';
 import { columnsOf, linearSubgroup } from '../../kernels/linear_subgroup.ts';
+import type { LinearSubgroup } from '../../kernels/linear_subgroup.ts';
 import type { Dialect } from '../../kernels/subgroup.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Kernel, KernelSource } from '../gpu/kernel.ts';
@@ -12,6 +13,7 @@ import type { Call, Columns, FusedKernels, LinearTiles } from './fused.ts';
 import { ELEMENT_CODE, loadPlainSources } from './plain.ts';
 import type { PlainSources } from './plain.ts';
 import type { Rung, RungFactory } from './rung.ts';
+import { tilesFor } from './tiles.ts';
 import { WrittenKernels } from './written.ts';
 
 const NAME = 'subgroup';
@@ -75,20 +77,23 @@ interface Sources {
   readonly textureToBuffer: KernelSource;
 }
 
-/** Heights of a matrix product's tile. A batch is covered by the fewest rows of both; a row's result does not depend on which. */
-const TALL = 16;
-const LOW = 12;
+type Tile = Pick<LinearSubgroup, 'rows' | 'vectors'>;
 
-/** Tall and low tiles that cover `rows` with the fewest rows past the end, then with the fewest tiles. */
-export function tilesFor(rows: number): { tall: number; low: number } {
-  let best = { tall: Math.ceil(rows / TALL), low: 0 };
-  const covered = ({ tall, low }: { tall: number; low: number }): number => tall * TALL + low * LOW;
-  for (let low = 1; low <= TALL / (TALL - LOW); low++) {
-    const tiles = { tall: Math.ceil(Math.max(0, rows - low * LOW) / TALL), low };
-    if (covered(tiles) < covered(best)) best = tiles;
-  }
-  return best;
-}
+/**
+ * Tiles of a matrix product, tallest first, as they were measured. Where rows abound a tall tile fetches and widens each weight for
+ * more of them; the few rows of a sentence are computed by the tile with the fewest to spare. A row's result does not depend on it.
+ */
+const TILES: Record<Dialect, readonly Tile[]> = {
+  vectors: [
+    { rows: 32, vectors: 1 },
+    { rows: 16, vectors: 2 },
+    { rows: 12, vectors: 2 },
+  ],
+  scalars: [
+    { rows: 16, vectors: 1 },
+    { rows: 12, vectors: 1 },
+  ],
+};
 
 /** The kernels of the rung on one device. */
 export class SubgroupKernels implements FusedKernels {
@@ -113,15 +118,18 @@ export class SubgroupKernels implements FusedKernels {
   }
 
   linear(S: number, { element }: Tensor, activation: Activation | 'none'): readonly LinearTiles[] {
-    const { dialect, lanes } = this.#common;
-    const shape = dialect === 'vectors' ? { vectors: 2, block: 8 } : { vectors: 1, block: 4 };
-    const { tall, low } = tilesFor(S);
-    const tiles = (rows: number, count: number): LinearTiles => {
-      const options = { dialect, lanes, rows, ...shape, element, activation };
+    const block = this.#dialect === 'vectors' ? 8 : 4;
+    const tiles = TILES[this.#dialect];
+    const covering = tilesFor(
+      S,
+      tiles.map(({ rows }) => rows),
+    );
+    return covering.map(([rows, count]) => {
+      const tile = tiles.find((each) => each.rows === rows) as Tile;
+      const options = { ...this.#common, ...tile, block, element, activation };
       const kernel = this.#written.get(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
       return { kernel, rows, columns: columnsOf(options), count };
-    };
-    return [...(tall > 0 ? [tiles(TALL, tall)] : []), ...(low > 0 ? [tiles(LOW, low)] : [])];
+    });
   }
 
   attention(query: Columns, key: Columns, value: Columns): Call {
@@ -132,7 +140,9 @@ export class SubgroupKernels implements FusedKernels {
 
   layerNorm(residual: boolean): Kernel {
     const { hiddenSize } = this.#config;
-    return this.#written.get(`layer norm ${residual}`, () => layerNormTexture({ ...this.#common, hiddenSize, residual }));
+    return this.#written.get(`layer norm ${residual}`, () =>
+      layerNormTexture({ ...this.#common, hiddenSize, residual }),
+    );
   }
 
   l2Norm(): Kernel {

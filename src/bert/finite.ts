@@ -1,4 +1,5 @@
 import { findNonfiniteTexture } from '../../kernels/find_nonfinite_texture.ts';
+import type { ModelError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Recording } from '../gpu/recording.ts';
 import { loadKernelSource } from '../gpu/sources.ts';
@@ -18,7 +19,8 @@ const GROUPS = 64;
 export async function checkWeightsFinite(gpu: Gpu, weights: BertWeights<Tensor>): Promise<void> {
   const source = await loadKernelSource('find_nonfinite');
   const recording = new Recording(gpu);
-  const matrices = matricesOf(weights);
+  const tensors = matricesOf(weights);
+  const matrices = [...new Set(tensors.map((tensor) => tensor.part?.of ?? tensor))];
   const found = matrices.map((matrix) => {
     const first = recording.upload('found', [1], Uint32Array.of(NONE));
     const { element, length, storage } = matrix;
@@ -36,13 +38,22 @@ export async function checkWeightsFinite(gpu: Gpu, weights: BertWeights<Tensor>)
   const results = await recording.submit(found);
   for (const [index, bytes] of results.entries()) {
     const first = new Uint32Array(bytes)[0] ?? NONE;
-    if (first !== NONE) throw notFinite((matrices[index] as Tensor).label, first);
+    if (first !== NONE) throw whatIsNotFinite(tensors, matrices[index] as Tensor, first);
   }
+}
+
+/** The error for an element of a matrix, which may be made of several tensors of the file. */
+function whatIsNotFinite(tensors: readonly Tensor[], matrix: Tensor, element: number): ModelError {
+  for (const { part, label, length } of tensors) {
+    const index = element - (part?.row ?? 0) * matrix.columns;
+    if (part?.of === matrix && index >= 0 && index < length) return notFinite(label, index);
+  }
+  return notFinite(matrix.label, element);
 }
 
 function matricesOf({ embeddings, layers }: BertWeights<Tensor>): Tensor[] {
   const dense = layers.flatMap(({ attention: { query, key, value, output }, intermediate, output: down }) =>
-    [query, key, value, output, intermediate, down].map(({ weight }) => weight.part?.of ?? weight),
+    [query, key, value, output, intermediate, down].map(({ weight }) => weight),
   );
-  return [...new Set([embeddings.word, ...dense])];
+  return [embeddings.word, ...dense];
 }

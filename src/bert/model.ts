@@ -6,6 +6,7 @@ import {
   CompileError,
   DeviceLostError,
   GpuError,
+  ModelError,
   NoGpuError,
   NumericError,
   OutOfMemoryError,
@@ -151,12 +152,14 @@ export class BertModel implements AsyncDisposable {
   }
 }
 
-/** @throws UsageError where the model has no such layer */
+/** @throws UsageError where that is no layer, ModelError where the model has none such */
 export function checkLayer(layer: number, config: BertConfig): void {
-  if (!Number.isInteger(layer) || layer < 0 || layer > config.numHiddenLayers) {
-    throw new UsageError(
-      `layer ${layer}: the model ${config.name} has ${config.numHiddenLayers} encoder layers, so a layer is 0 (the embeddings) to ${config.numHiddenLayers}`,
-    );
+  const { name, numHiddenLayers: L } = config;
+  if (!Number.isInteger(layer) || layer < 0) throw new UsageError(`layer ${layer}: a whole number from 0`);
+  if (layer > L) {
+    throw new ModelError(`layer ${layer}: the model ${name} has ${L} encoder layers`, {
+      hint: `A layer is 0, the embeddings, to ${L}: --layer ${L} is the last.`,
+    });
   }
 }
 

@@ -3,7 +3,6 @@
 import { pack } from '../../src/bert/batch.ts';
 import { forward } from '../../src/bert/forward.ts';
 import { BertModel } from '../../src/bert/model.ts';
-import type {} from './preload/fault.d.ts';
 
 /** What a run of this file prints. */
 export interface Sweep {

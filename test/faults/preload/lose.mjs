@@ -7,12 +7,12 @@ import { onDawn, wrapMethod } from './dawn.mjs';
 
 const moments = new Set((process.env.FAULT_LOSE ?? '').split(','));
 const counts = { upload: 0, dispatch: 0, submit: 0, submitted: 0, map: 0 };
-let newest;
+const devices = [];
 
 /** Counts a call of this kind, and destroys the device where its moment has come. */
 function reach(kind) {
   counts[kind]++;
-  if (moments.has(`${kind}:${counts[kind]}`)) newest.destroy();
+  if (moments.has(`${kind}:${counts[kind]}`)) devices.at(-1).destroy();
 }
 
 const before = (kind) => (original) =>
@@ -30,8 +30,9 @@ const after = (kind) => (original) =>
 onDawn(({ GPUAdapter, GPUQueue, GPUComputePassEncoder, GPUBuffer }) => {
   const remember = (original) =>
     async function (...given) {
-      newest = await original.apply(this, given);
-      return newest;
+      const device = await original.apply(this, given);
+      devices.push(device);
+      return device;
     };
   wrapMethod(GPUAdapter, 'requestDevice', remember);
   wrapMethod(GPUQueue, 'writeBuffer', before('upload'));
@@ -42,8 +43,8 @@ onDawn(({ GPUAdapter, GPUQueue, GPUComputePassEncoder, GPUBuffer }) => {
   wrapMethod(GPUBuffer, 'mapAsync', after('map'));
 });
 
-/** For a test that is in this process: the counts so far, and a moment to come. */
-globalThis.fault = { counts, lose: (kind, n) => moments.add(`${kind}:${n}`) };
+/** For a test that is in this process: the devices and counts so far, and a moment to come. */
+globalThis.fault = { devices, counts, lose: (kind, n) => moments.add(`${kind}:${n}`) };
 
 const { FAULT_TRACE } = process.env;
 if (FAULT_TRACE) process.on('exit', () => writeFileSync(FAULT_TRACE, JSON.stringify(counts)));

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { IoError, UsageError } from '../errors.ts';
+import { temporaryBeside } from '../temporary.ts';
 import { quoted } from './json.ts';
 
 type Elements = Float32Array | Int32Array;
@@ -24,10 +24,10 @@ export interface TensorEntry {
  */
 export async function writeSafetensors(path: string, entries: readonly TensorEntry[]): Promise<void> {
   const header = buildHeader(entries);
-  const partial = `${path}.${randomUUID()}.partial`;
+  const temporary = await temporaryBeside(path);
   let handle: FileHandle | undefined;
   try {
-    handle = await onDisk(path, open(partial, 'wx'));
+    handle = await onDisk(path, open(temporary.path, 'wx'));
     await writeAll(path, handle, header);
     for (const entry of entries) {
       let written = 0;
@@ -45,10 +45,10 @@ export async function writeSafetensors(path: string, entries: readonly TensorEnt
     // Renamed before its bytes are on the disk, a file could be empty after a power cut.
     await onDisk(path, handle.sync());
     await onDisk(path, handle.close());
-    await onDisk(path, rename(partial, path));
+    await onDisk(path, temporary.moveTo(path));
   } catch (error) {
     await handle?.close().catch(() => undefined);
-    await rm(partial, { force: true }).catch(() => undefined);
+    await temporary.remove().catch(() => undefined);
     throw error;
   }
 }

@@ -1,9 +1,7 @@
 import type { AnalysisOptions } from '../analysis/result.ts';
 import { DEFAULT_OPTIONS, INTERPOLATIONS } from '../analysis/result.ts';
 import { IoError, UsageError } from '../errors.ts';
-import { formatBytes } from '../hub/disk.ts';
-import { startProgress } from '../report/progress.ts';
-import type { Progress } from '../report/progress.ts';
+import { withOutputLock } from '../report/resume.ts';
 import { BrokenPipe } from '../report/stream.ts';
 import type { InputText } from '../text/records.ts';
 import { VERSION } from '../version.ts';
@@ -19,10 +17,11 @@ import {
 import type { Destination } from './formats.ts';
 import { analysisReport, openDestination, OUTPUT_OPTIONS, writeReport } from './formats.ts';
 import { HiddenStatesFile } from './hidden-states.ts';
-import type { InputSource } from './input.ts';
 import { INPUT_OPTIONS, openInputs } from './input.ts';
 import type { CommandIo } from './io.ts';
 import { throwIfAborted } from './io.ts';
+import { startMeter } from './meter.ts';
+import { remainingTexts, resumedPath, runIdentity } from './resume.ts';
 
 export const ANALYZE: CommandSpec = {
   name: 'analyze',
@@ -116,6 +115,10 @@ export const ANALYZE: CommandSpec = {
       options: [
         ...OUTPUT_OPTIONS,
         {
+          name: 'resume',
+          help: 'with --format jsonl --output F: what is done stays in F.partial, and the same command goes on from there',
+        },
+        {
           name: 'save-hidden-states',
           value: 'F',
           help: 'also write hidden_states[N] to a .safetensors file, keys ID.hidden_states.N',
@@ -141,6 +144,18 @@ export async function analyzeCommand(args: string[], io: CommandIo): Promise<num
     return 0;
   }
   const options = analysisOptions(parsed);
+  const resumed = resumedPath(parsed, options);
+  if (resumed === undefined) return analyze(parsed, options, io, started);
+  const onWait = (): void => noteTo(io, parsed)(`another process writes ${resumed}: waiting for it`);
+  return withOutputLock(resumed, { signal: io.signal, onWait }, () => analyze(parsed, options, io, started));
+}
+
+async function analyze(
+  parsed: ParsedArguments,
+  options: AnalysisOptions,
+  io: CommandIo,
+  started: number,
+): Promise<number> {
   const kernels = parsed.choice<'auto' | 'plain'>('kernels');
   const timeout = parsed.number('timeout', { takes: 'a number of seconds above 0', accepts: (seconds) => seconds > 0 });
   const statesPath = parsed.text('save-hidden-states');
@@ -150,6 +165,7 @@ export async function analyzeCommand(args: string[], io: CommandIo): Promise<num
   const model = parsed.text('model');
   const adapter = parsed.text('adapter');
   const quiet = parsed.has('quiet');
+  const note = noteTo(io, parsed);
 
   const inputs = await openInputs(parsed, io, options.scope === 'corpus');
   let destination: Destination | undefined;
@@ -166,15 +182,18 @@ export async function analyzeCommand(args: string[], io: CommandIo): Promise<num
       ...(adapter !== undefined && { adapter }),
       ...(kernels !== undefined && { kernels }),
       ...(timeout !== undefined && { timeout }),
-      warn: (message) => {
-        if (!quiet) io.stderr.write(`layer8: ${message}\n`);
-      },
+      warn: note,
     });
     throwIfAborted(io.signal);
 
+    const head = { layer8: VERSION, model: layer8.model, adapter: layer8.adapter, options };
+    const { resumed } = destination;
+    if (resumed !== undefined) await resumed.begin(await runIdentity(head));
     const meter = startMeter(inputs, io, quiet || destination.onTerminal);
+    const texts = (): AsyncIterable<InputText> =>
+      resumed === undefined ? inputs.texts() : remainingTexts(resumed, inputs.texts(), meter.skip, note);
     try {
-      const sequences = layer8.analyzeStream(() => meter.count(inputs.texts()), {
+      const sequences = layer8.analyzeStream(() => meter.count(texts()), {
         ...options,
         signal: io.signal,
         onProgress: ({ sequences: done }) => meter.update(done),
@@ -183,7 +202,6 @@ export async function analyzeCommand(args: string[], io: CommandIo): Promise<num
             (states as HiddenStatesFile).add(id, layer, values, shape),
         }),
       });
-      const head = { layer8: VERSION, model: layer8.model, adapter: layer8.adapter, options };
       const report = analysisReport(destination, head, inputs.many);
       // The states are written before the results appear: whoever sees the results has both.
       await writeReport(
@@ -207,6 +225,12 @@ export async function analyzeCommand(args: string[], io: CommandIo): Promise<num
     await states?.close();
     await inputs.close();
   }
+}
+
+function noteTo({ stderr }: CommandIo, parsed: ParsedArguments): (line: string) => void {
+  return (line) => {
+    if (!parsed.has('quiet')) stderr.write(`layer8: ${line}\n`);
+  };
 }
 
 /**
@@ -238,43 +262,6 @@ export function analysisOptions(parsed: ParsedArguments): AnalysisOptions {
   };
   const defined = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...DEFAULT_OPTIONS, ...(Object.fromEntries(defined) as Partial<AnalysisOptions>) };
-}
-
-/** Follows texts into the analysis and their results out of it, on a progress line. */
-interface Meter {
-  /** Passes texts through and remembers their sizes until they are done. */
-  count: (texts: AsyncIterable<InputText>) => AsyncIterable<InputText>;
-  /** @param sequences done since the start */
-  update: (sequences: number) => void;
-  clear: () => void;
-}
-
-function startMeter({ size, many }: InputSource, { stderr }: CommandIo, off: boolean): Meter {
-  if (off || !many || stderr.isTTY !== true) {
-    return { count: (texts) => texts, update: () => undefined, clear: () => undefined };
-  }
-  const format = size === null ? (count: number) => `${count.toLocaleString('en')} sequences` : formatBytes;
-  const progress: Progress = startProgress({ stream: stderr, label: 'analyze', total: size, format });
-  const pending: number[] = [];
-  let counted = 0;
-  let bytes = 0;
-  return {
-    async *count(texts) {
-      // Texts that are read a second time are done already.
-      if (counted > 0) return void (yield* texts);
-      for await (const text of texts) {
-        pending.push(text.bytes ?? 0);
-        yield text;
-      }
-    },
-    update(sequences) {
-      const finished = pending.splice(0, sequences - counted);
-      counted = sequences;
-      for (const length of finished) bytes += length;
-      progress.update(size === null ? sequences : Math.min(bytes, size));
-    },
-    clear: () => progress.clear(),
-  };
 }
 
 async function* followedBy<T>(items: AsyncIterable<T>, last: () => Promise<void> | undefined): AsyncGenerator<T> {

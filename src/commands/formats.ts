@@ -4,6 +4,7 @@ import { analysisCsv, tokenizeCsv } from '../report/csv.ts';
 import { jsonLinesReport, jsonReport } from '../report/json.ts';
 import type { Output } from '../report/output.ts';
 import { fileOutput, Gathered, streamOutput } from '../report/output.ts';
+import { ResumableOutput } from '../report/resume.ts';
 import type { AnalysisHead, Format, Report, Summary, TokenizedSequence, TokenizeHead } from '../report/report.ts';
 import { FORMATS } from '../report/report.ts';
 import { tableReport } from '../report/table.ts';
@@ -28,6 +29,8 @@ export interface Destination {
   format: Format;
   look: Look;
   output: Output;
+  /** The same output where `--resume` is given. */
+  resumed?: ResumableOutput;
   /** Whether results go to a terminal as they come: then no progress is shown between them. */
   onTerminal: boolean;
 }
@@ -44,7 +47,10 @@ export async function openDestination(parsed: ParsedArguments, io: CommandIo): P
     const onTerminal = io.stdout.isTTY === true;
     return { format, look: lookOf(io.stdout, io.env), output: streamOutput(io.stdout), onTerminal };
   }
-  return { format, look: lookOf({}, io.env), output: await fileOutput(path), onTerminal: false };
+  const look = lookOf({}, io.env);
+  if (!parsed.has('resume')) return { format, look, output: await fileOutput(path), onTerminal: false };
+  const resumed = await ResumableOutput.open(path);
+  return { format, look, output: resumed, resumed, onTerminal: false };
 }
 
 export function analysisReport(

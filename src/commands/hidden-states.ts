@@ -2,8 +2,9 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { TensorEntry } from '../checkpoint/write.ts';
 import { writeSafetensors } from '../checkpoint/write.ts';
-import { systemReason } from '../report/stream.ts';
-import { temporaryBeside, temporaryFile, writeFailure } from '../report/output.ts';
+import { onDisk, writeAll, writeFailure } from '../report/output.ts';
+import type { Temporary } from '../temporary.ts';
+import { temporaryBeside } from '../temporary.ts';
 import { throwIfAborted } from './io.ts';
 
 const CHUNK_FLOATS = 1 << 18;
@@ -15,18 +16,13 @@ const CHUNK_FLOATS = 1 << 18;
  */
 export class HiddenStatesFile {
   readonly #path: string;
-  readonly #temporary: { remove: () => Promise<void> };
+  readonly #temporary: Temporary;
   readonly #spool: FileHandle;
   readonly #signal: AbortSignal;
   readonly #tensors: { name: string; shape: readonly number[]; offset: number; floats: number }[] = [];
   #end = 0;
 
-  private constructor(
-    path: string,
-    temporary: { remove: () => Promise<void> },
-    spool: FileHandle,
-    signal: AbortSignal,
-  ) {
+  private constructor(path: string, temporary: Temporary, spool: FileHandle, signal: AbortSignal) {
     this.#path = path;
     this.#temporary = temporary;
     this.#spool = spool;
@@ -35,13 +31,9 @@ export class HiddenStatesFile {
 
   /** @throws IoError where a file cannot be made beside `path` */
   static async create(path: string, signal: AbortSignal): Promise<HiddenStatesFile> {
-    const name = temporaryBeside(path);
-    try {
-      const spool = await open(name, 'wx+');
-      return new HiddenStatesFile(path, temporaryFile(name), spool, signal);
-    } catch (cause) {
-      throw writeFailure(path, systemReason(cause), cause);
-    }
+    const temporary = await temporaryBeside(path);
+    const spool = await onDisk(path, open(temporary.path, 'wx+'));
+    return new HiddenStatesFile(path, temporary, spool, signal);
   }
 
   /** Appends the states [T, H] of one sequence as `ID.hidden_states.L`. */
@@ -53,13 +45,7 @@ export class HiddenStatesFile {
       offset: this.#end,
       floats: states.length,
     });
-    try {
-      for (let done = 0; done < bytes.byteLength;) {
-        done += (await this.#spool.write(bytes, done, bytes.byteLength - done, this.#end + done)).bytesWritten;
-      }
-    } catch (cause) {
-      throw writeFailure(this.#path, systemReason(cause), cause);
-    }
+    await onDisk(this.#path, writeAll(this.#spool, bytes, this.#end));
     this.#end += bytes.byteLength;
   }
 

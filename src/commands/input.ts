@@ -3,8 +3,9 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { InputError, UsageError } from '../errors.ts';
-import { temporaryBeside, temporaryFile, writeFailure } from '../report/output.ts';
+import { onDisk, writeAll } from '../report/output.ts';
 import { systemReason } from '../report/stream.ts';
+import { temporaryBeside } from '../temporary.ts';
 import { joinText, splitLines } from '../text/lines.ts';
 import type { InputText } from '../text/records.ts';
 import { readRecords } from '../text/records.ts';
@@ -161,25 +162,18 @@ function bytesOf(handle: FileHandle, name: string, size: number | null, signal: 
 
 /** Keeps what can be read only once in a temporary file, which can be read again. */
 async function spooled(source: ByteSource, signal: AbortSignal): Promise<ByteSource> {
-  const path = temporaryBeside(join(tmpdir(), 'layer8-input'));
-  const temporary = temporaryFile(path);
+  const temporary = await temporaryBeside(join(tmpdir(), 'layer8-input'));
+  const { path } = temporary;
   let handle: FileHandle | undefined;
   const close = async (): Promise<void> => {
     await handle?.close();
     await temporary.remove();
   };
   try {
-    handle = await open(path, 'wx+', 0o600).catch((cause: unknown) => {
-      throw writeFailure(path, systemReason(cause), cause);
-    });
+    handle = await onDisk(path, open(path, 'wx+', 0o600));
     let size = 0;
     for await (const chunk of source.read()) {
-      for (let written = 0; written < chunk.byteLength;) {
-        const { bytesWritten } = await handle.write(chunk, written).catch((cause: unknown) => {
-          throw writeFailure(path, systemReason(cause), cause);
-        });
-        written += bytesWritten;
-      }
+      await onDisk(path, writeAll(handle, chunk));
       size += chunk.byteLength;
     }
     return { ...bytesOf(handle, source.name, size, signal), close };

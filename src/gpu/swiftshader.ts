@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { brotliDecompress } from 'node:zlib';
 import { cacheFolder } from '../cache.ts';
 import { NoGpuError } from '../errors.ts';
+import { isRunning } from '../temporary.ts';
 import { readTar } from './tar.ts';
 
 // SwiftShader is Google's Vulkan driver that computes on the CPU. npm's @sparticuz/chromium carries it with a Vulkan
@@ -66,7 +67,11 @@ export async function unpackSwiftShader(
   });
   const dawn = await versionOf(dirname(require.resolve('webgpu')));
   const folder = join(cacheFolder(), `swiftshader-${source.version}-${sha256(archive).slice(0, 12)}-dawn-${dawn}`);
-  for (const candidate of [folder, ...temporaryFolders]) if (await isWhole(candidate)) return filesIn(candidate);
+  for (const candidate of [folder, ...temporaryFolders]) {
+    if (!(await isWhole(candidate))) continue;
+    await removeUnfinished(candidate).catch(() => undefined);
+    return filesIn(candidate);
+  }
 
   const files = await unpackArchive(source, archive);
   try {
@@ -149,20 +154,14 @@ async function removeUnfinished(folder: string): Promise<void> {
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
-
+const TEMPORARY = 'layer8-swiftshader-';
 const temporaryFolders: string[] = [];
 
 /** A fresh folder with a name nobody can foresee: what lies in a shared folder must not be loaded as code. */
 async function writeTemporary(files: Map<string, Uint8Array>): Promise<string> {
   try {
-    const folder = await mkdtemp(join(tmpdir(), 'layer8-'));
+    await removeAbandonedFolders().catch(() => undefined);
+    const folder = await mkdtemp(join(tmpdir(), `${TEMPORARY}${process.pid}-`));
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
     await writeFiles(folder, files);
     temporaryFolders.push(folder);
@@ -175,6 +174,14 @@ async function writeTemporary(files: Map<string, Uint8Array>): Promise<string> {
         cause,
       },
     );
+  }
+}
+
+/** Removes the temporary folders of processes that were killed before they could. */
+async function removeAbandonedFolders(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(TEMPORARY) ? Number.parseInt(name.slice(TEMPORARY.length), 10) : Number.NaN;
+    if (Number.isInteger(pid) && !isRunning(pid)) await rm(join(tmpdir(), name), { recursive: true, force: true });
   }
 }
 

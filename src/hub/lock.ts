@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IoError } from '../errors.ts';
+import { isRunning } from '../temporary.ts';
 import { diskError, makeFolder } from './disk.ts';
 import { interrupted } from './failures.ts';
 
@@ -107,12 +108,7 @@ function isGone(signature: string): boolean {
     return false;
   }
   if (owner.host !== hostname() || typeof owner.pid !== 'number') return false;
-  try {
-    process.kill(owner.pid, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+  return !isRunning(owner.pid);
 }
 
 /** Removes the lock of an owner that is gone. By renaming first: of several waiters that saw it, one moves it. */

@@ -32,6 +32,11 @@ export function jsonLinesReport(): Report<SequenceResult | TokenizedSequence> {
   };
 }
 
+/** How the JSON of a sequence begins: the members that its input gives, and the name of the first that the analysis adds. */
+export function sequenceStart({ id, text, pair }: Pick<SequenceResult, 'id' | 'text' | 'pair'>): string {
+  return `${stringify({ id, text, ...(pair !== undefined && { pair }) }).slice(0, -1)},"threshold":`;
+}
+
 /** One element of `sequences`, in pieces: all but its tokens and words, then these one by one. */
 function* sequenceJson(sequence: SequenceResult | TokenizedSequence): Generator<string> {
   const { tokens, ...rest } = sequence;

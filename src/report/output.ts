@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { open, realpath, stat } from 'node:fs/promises';
 import { IoError } from '../errors.ts';
+import type { Temporary } from '../temporary.ts';
+import { temporaryBeside } from '../temporary.ts';
 import type { TextStream } from './stream.ts';
 import { send, systemReason } from './stream.ts';
 
@@ -53,12 +52,6 @@ export function streamOutput(stream: TextStream): Output {
   };
 }
 
-/** Temporary files that exist now. A process that must end at once (a second Ctrl-C) removes them on its way out. */
-const temporaries = new Set<string>();
-process.on('exit', () => {
-  for (const path of temporaries) rmSync(path, { force: true });
-});
-
 /**
  * A file that appears complete or not at all: written under a temporary name beside it, renamed by `commit`. A link is
  * followed, and what is no plain file (a pipe, /dev/null) is written as it is, since a rename would put a file in its place.
@@ -70,59 +63,44 @@ export async function fileOutput(path: string): Promise<Output> {
   if (there !== undefined && !there.isFile()) return openInto(path, await onDisk(path, open(path, 'w')));
 
   const target = there === undefined ? path : await onDisk(path, realpath(path));
-  const temporary = temporaryBeside(target);
-  const handle = await onDisk(path, open(temporary, 'wx', there === undefined ? 0o666 : there.mode & 0o777));
-  temporaries.add(temporary);
+  const temporary = await temporaryBeside(target);
+  const handle = await onDisk(path, open(temporary.path, 'wx', there === undefined ? 0o666 : there.mode & 0o777));
   return openInto(path, handle, { temporary, target });
 }
 
-/** A name beside `path` that nothing else has. */
-export function temporaryBeside(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
-}
-
-/** Removes a temporary file when it is done with, or when the process ends. */
-export function temporaryFile(path: string): { remove: () => Promise<void> } {
-  temporaries.add(path);
-  return {
-    remove: async () => {
-      await rm(path, { force: true });
-      temporaries.delete(path);
-    },
-  };
-}
-
-function openInto(path: string, handle: FileHandle, renaming?: { temporary: string; target: string }): Output {
+function openInto(path: string, handle: FileHandle, renaming?: { temporary: Temporary; target: string }): Output {
   let done = false;
   return {
     async write(text) {
       const bytes = Buffer.from(text, 'utf8');
-      for (let written = 0; written < bytes.byteLength;) {
-        written += (await onDisk(path, handle.write(bytes, written))).bytesWritten;
-      }
+      await onDisk(path, writeAll(handle, bytes));
     },
     async commit() {
       // Renamed before its bytes are on the disk, a file could be empty after a power cut. A pipe has no disk.
       if (renaming !== undefined) await onDisk(path, handle.sync());
       await onDisk(path, handle.close());
-      if (renaming !== undefined) {
-        await onDisk(path, rename(renaming.temporary, renaming.target));
-        temporaries.delete(renaming.temporary);
-      }
+      if (renaming !== undefined) await onDisk(path, renaming.temporary.moveTo(renaming.target));
       done = true;
     },
     async discard() {
       if (done) return;
       done = true;
       await handle.close().catch(() => undefined);
-      if (renaming === undefined) return;
-      await rm(renaming.temporary, { force: true });
-      temporaries.delete(renaming.temporary);
+      await renaming?.temporary.remove();
     },
   };
 }
 
-async function onDisk<T>(path: string, operation: Promise<T>): Promise<T> {
+/** Writes all of `bytes`, which a full disk may take in parts. At `position`, else behind what was written before. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position?: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const at = position === undefined ? null : position + done;
+    done += (await handle.write(bytes, done, bytes.byteLength - done, at)).bytesWritten;
+  }
+}
+
+/** Awaits a file operation; what fails is an error that names `path`. */
+export async function onDisk<T>(path: string, operation: Promise<T>): Promise<T> {
   try {
     return await operation;
   } catch (cause) {

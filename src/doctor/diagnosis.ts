@@ -36,7 +36,7 @@ export interface Diagnosis {
   chosen: string | null;
   /** Why this one, or why none. */
   reason: string;
-  /** The ladder of kernels on that adapter, fastest first. */
+  /** The ladder of kernels on that adapter, the rung that runs first. */
   rungs: ExaminedRung[];
   /** Kernels that the driver does not compile. */
   refused: { name: string; problem: string }[];
@@ -88,7 +88,7 @@ export async function diagnose(
     diagnosis.reason = gpu.reason;
     const config = model.config ?? BERT_BASE;
     const element = elementOf(model.dtype ?? 'F32');
-    diagnosis.rungs = examineRungs(gpu, config, element);
+    diagnosis.rungs = examineRungs(gpu, config, element, kernels);
     examined = await examineKernels(gpu, config, element, kernels);
     diagnosis.refused = examined.flatMap(({ name, problem }) => (problem === null ? [] : [{ name, problem }]));
   } catch (error) {

@@ -14,7 +14,8 @@ import type { ElementType } from '../gpu/tensor.ts';
 /** A rung of the ladder on one adapter. */
 export interface ExaminedRung {
   name: string;
-  runs: boolean;
+  /** It runs; it would where the ones before it fail; it could be chosen by name, but is slower here; or it cannot run here. */
+  state: 'runs' | 'fallback' | 'slower' | 'unfit';
   /** Why it cannot run; null where it can. */
   reason: string | null;
 }
@@ -30,12 +31,21 @@ export interface ExaminedKernel extends KernelSource {
 /** BERT-base, for a machine without a model: transformers' defaults. */
 export const BERT_BASE = parseConfig('{"model_type": "bert"}', 'config.json', 'BERT-base');
 
-/** Which rungs fit the adapter and the model, fastest first. */
-export function examineRungs(gpu: Gpu, config: BertConfig, element: ElementType): ExaminedRung[] {
-  return RUNGS.map(({ name, unfit }) => {
-    const reason = unfit(gpu, config, element) ?? null;
-    return { name, runs: reason === null, reason };
+/**
+ * The ladder on this adapter: the rung that runs, those to fall back to, and the others.
+ * @param wanted as `--kernels` takes it
+ * @throws UsageError where that is no rung, or one that cannot run here
+ */
+export function examineRungs(gpu: Gpu, config: BertConfig, element: ElementType, wanted: string): ExaminedRung[] {
+  const order = candidates(wanted, gpu, config, element);
+  const tried = order.map(({ name }, index): ExaminedRung => {
+    return { name, state: index === 0 ? 'runs' : 'fallback', reason: null };
   });
+  const others = RUNGS.filter((rung) => !order.includes(rung)).map((rung): ExaminedRung => {
+    const reason = rung.unfit(gpu, config, element) ?? null;
+    return { name: rung.name, state: reason === null ? 'slower' : 'unfit', reason };
+  });
+  return [...tried, ...others];
 }
 
 /**

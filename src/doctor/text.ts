@@ -4,7 +4,15 @@ import type { Look } from '../report/terminal.ts';
 import { printable } from '../report/width.ts';
 import type { ExaminedAdapter } from './adapters.ts';
 import type { Diagnosis } from './diagnosis.ts';
+import type { ExaminedRung } from './kernels.ts';
 import type { ExaminedFile, ExaminedModel } from './model.ts';
+
+const RUNG_STATES: Record<ExaminedRung['state'], string> = {
+  runs: 'these run',
+  fallback: 'these would, if the ones before them failed',
+  slower: 'can run here, but slower',
+  unfit: 'cannot run here: ',
+};
 
 /** A diagnosis for people: a section a subject, and at the end what to do. */
 export function diagnosisText(diagnosis: Diagnosis, look: Look): string {
@@ -13,10 +21,7 @@ export function diagnosisText(diagnosis: Diagnosis, look: Look): string {
     ['Machine', [`layer8 ${layer8}, Node ${node}, ${platform}`, ...vulkanLines(diagnosis)]],
     ['Adapters', adapters.length === 0 ? ['none'] : adapters.flatMap((one) => adapterLines(one, one.name === chosen))],
     ['What runs', [chosen === null ? `nothing: ${reason}` : `${chosen}: ${reason}`]],
-    [
-      'Kernels, fastest first',
-      rungs.map(({ name, runs, reason: why }) => `${name}: ${runs ? 'can run here' : `cannot run here: ${why}`}`),
-    ],
+    ['Kernels', rungs.map(({ name, state, reason: why }) => `${name}: ${RUNG_STATES[state]}${why ?? ''}`)],
     ['Kernels that the driver refuses', refused.map(({ name, problem }) => `${name}: ${problem.split('\n', 1)[0]}`)],
     ['Model', modelLines(model)],
     ['Environment', Object.entries(environment).map(([name, value]) => `${name}=${value}`)],

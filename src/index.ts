@@ -1,6 +1,7 @@
 import { analyzeStream } from './analysis/analyze.ts';
 import type { Inputs, StreamOptions } from './analysis/analyze.ts';
 import { completeOptions } from './analysis/options.ts';
+import { checkSequence } from './analysis/prepare.ts';
 import type { Input } from './analysis/prepare.ts';
 import type { AdapterReport, AnalysisOptions, AnalysisResult, ModelReport, SequenceResult } from './analysis/result.ts';
 import { pack } from './bert/batch.ts';
@@ -84,6 +85,8 @@ export class Layer8 implements AsyncDisposable {
    * The same for inputs of any number, one result at a time, in order.
    *
    *     for await (const sequence of layer8.analyzeStream(lines(), { layer: 2 })) console.log(sequence.threshold);
+   *
+   * @throws UsageError, InputError, ModelError, GpuError, NumericError, InterruptedError
    */
   analyzeStream(
     inputs: Inputs,
@@ -97,7 +100,13 @@ export class Layer8 implements AsyncDisposable {
     return analyzeStream(this.#bert, this.#tokenizer, inputs, this.complete(options), stream);
   }
 
-  /** The options as they will be used: defaults filled in, values checked. */
+  /**
+   * The options as they will be used: defaults filled in, values checked.
+   *
+   *     const { quantile, interpolation } = layer8.complete({ layer: 4 });
+   *
+   * @throws UsageError that names the option and the values it takes; ModelError for a layer that the model does not have
+   */
   complete(options: Partial<AnalysisOptions>): AnalysisOptions {
     return completeOptions(options, this.#bert.config, this.#bert.layers);
   }
@@ -115,6 +124,8 @@ export class Layer8 implements AsyncDisposable {
    * Hugging Face's `hidden_states[layer]` of one text: [T, H], row-major.
    *
    *     const { states, shape } = await layer8.hiddenStates('The quick brown fox.', { layer: 4 });
+   *
+   * @throws UsageError, InputError, ModelError, GpuError, NumericError
    */
   async hiddenStates(
     input: string | Input,
@@ -142,11 +153,12 @@ export class Layer8 implements AsyncDisposable {
    * TAS alone, of token ids that are already known: one submission for all sequences.
    *
    *     const [tas] = await layer8.tas([{ ids: [101, 7592, 102] }]);
+   *
+   * @throws UsageError, ModelError and InputError for ids and lengths that the model does not have, GpuError
    */
-  async tas(
-    sequences: readonly TokenSequence[],
-    { layer = this.#bert.layers }: { layer?: number } = {},
-  ): Promise<Float32Array[]> {
+  async tas(sequences: readonly TokenSequence[], options: { layer?: number } = {}): Promise<Float32Array[]> {
+    const { layer } = this.complete(options);
+    for (const sequence of sequences) checkSequence(sequence, this.#bert.config);
     const batch = pack(sequences);
     const [bytes] = await this.#bert.run(({ record, weights }) => {
       const { recording, ops } = record();

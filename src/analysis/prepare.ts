@@ -2,7 +2,7 @@ import type { TokenSequence } from '../bert/batch.ts';
 import { InputError, ModelError } from '../errors.ts';
 import { tokenizeSequence } from '../text/sequence.ts';
 import type { SequenceToken, TokenizedSequence } from '../text/sequence.ts';
-import type { Encoding, Tokenizer } from '../text/tokenizer.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Window } from '../text/windows.ts';
 import type { AnalysisOptions } from './result.ts';
 
@@ -68,7 +68,7 @@ export function prepare(
   const { id = String(index), text, pair } = input;
   const maxLength = Math.min(limits.maxPositionEmbeddings, tokenizer.modelMaxLength);
   const tokenized = tokenizeSequence(tokenizer, text, pair, options.long, { maxLength, stride: options.stride });
-  checkIds(tokenized.encoding, limits);
+  checkIds(tokenized.encoding, limits, tokenized.encoding.tokens);
   const { tokens, windows } = tokenized;
   const items = itemsOf(tokens, options);
   return { id, text, ...(pair === undefined ? {} : { pair }), tokens, windows, items, ...layRows(tokenized) };
@@ -136,17 +136,33 @@ function itemsOf(tokens: readonly SequenceToken[], { unit, specials }: AnalysisO
   return { first: Uint32Array.from(first), count: Uint32Array.from(count) };
 }
 
-function checkIds({ ids, typeIds, tokens }: Encoding, { vocabSize, typeVocabSize }: PrepareLimits): void {
-  const bad = ids.findIndex((id) => id >= vocabSize);
+/**
+ * Holds that the model can take a sequence.
+ * @throws ModelError for a token, InputError for a token type or a length that it has no row of its embeddings for
+ */
+export function checkSequence(sequence: TokenSequence, limits: PrepareLimits): void {
+  checkIds(sequence, limits);
+  const { length } = sequence.ids;
+  if (length > limits.maxPositionEmbeddings)
+    throw new InputError(`sequence too long: ${length} tokens where the model takes ${limits.maxPositionEmbeddings}`);
+}
+
+function checkIds(
+  { ids, typeIds = [] }: TokenSequence,
+  { vocabSize, typeVocabSize }: PrepareLimits,
+  tokens: readonly string[] = [],
+): void {
+  const bad = Array.from(ids).findIndex((id) => id >= vocabSize);
   if (bad >= 0) {
+    const name = tokens[bad] === undefined ? `token ${bad}` : JSON.stringify(tokens[bad]);
     throw new ModelError(
-      `the vocabulary is smaller than a token's id: ${JSON.stringify(tokens[bad])} is ${ids[bad]}, the word embeddings have ${vocabSize} rows`,
+      `the vocabulary is smaller than a token's id: ${name} is ${ids[bad]}, the word embeddings have ${vocabSize} rows`,
       {
         hint: 'The tokenizer and the weights are not of one model.',
       },
     );
   }
-  const type = typeIds.find((id) => id >= typeVocabSize);
+  const type = Array.from(typeIds).find((id) => id >= typeVocabSize);
   if (type !== undefined) {
     throw new InputError(
       `the model knows ${typeVocabSize} token type${typeVocabSize === 1 ? '' : 's'}, and a pair needs type ${type}`,

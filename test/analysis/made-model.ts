@@ -83,12 +83,20 @@ function shapesOf(part: number, config: MadeConfig): Shapes {
   return shapes;
 }
 
-/** Writes a model folder in Hugging Face's layout: one file of weights, config.json, vocab.txt, tokenizer_config.json. */
-export async function writeModel(folder: string, model: MadeModel, vocabulary: readonly string[]): Promise<string> {
+/**
+ * Writes a model folder in Hugging Face's layout: one file of weights, config.json, vocab.txt, tokenizer_config.json.
+ * @param change may spoil weights before they are written
+ */
+export async function writeModel(
+  folder: string,
+  model: MadeModel,
+  vocabulary: readonly string[],
+  change: (name: string, weights: Float64Array) => void = () => {},
+): Promise<string> {
   const parts = Array.from({ length: model.layer + 1 }, (_, part) => [...shapesOf(part, model.config)]);
   const shapes = new Map(parts.flat());
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'model.safetensors'), safetensors(model, shapes));
+  await writeFile(join(folder, 'model.safetensors'), safetensors(model, shapes, change));
   await writeRest(folder, model, vocabulary);
   return folder;
 }
@@ -127,12 +135,18 @@ function storedName(name: string, { prefix, gamma }: MadeModel): string {
   return prefix + (gamma ? old : name);
 }
 
-function safetensors(model: MadeModel, shapes: Shapes): Uint8Array {
+function safetensors(
+  model: MadeModel,
+  shapes: Shapes,
+  change: (name: string, weights: Float64Array) => void = () => {},
+): Uint8Array {
   const header: Record<string, unknown> = {};
   const parts: Uint8Array[] = [];
   let at = 0;
   for (const [name, shape] of shapes) {
-    const bytes = encode(madeWeight(name, shape), model.dtype);
+    const weights = madeWeight(name, shape);
+    change(name, weights);
+    const bytes = encode(weights, model.dtype);
     header[storedName(name, model)] = { dtype: model.dtype, shape, data_offsets: [at, at + bytes.byteLength] };
     parts.push(bytes);
     at += bytes.byteLength;

@@ -9,7 +9,8 @@
 //           blocks of 4 · lanes, a lane holding the scores of four; when the maximum of a row rises, its sums shrink by exp(old − new).
 //           Weights stay in registers and reach all lanes by subgroupBroadcast. Rows are clamped into the sequence, so nothing outside
 //           it is read: a key past its end weighs 0, a query row past it is its last row once more. What a row sees depends on its
-//           own sequence only.
+//           own sequence only. On some drivers comparisons and exp lose NaN, so scores are looked at bit by bit, and one that is not
+//           finite makes the sum of its row, and so its row, NaN.
 // Limits    D a multiple of 4; workgroups of `lanes` invocations are one subgroup
 // Twin      kernels/twins/attention_scores.ts, kernels/twins/softmax.ts, kernels/twins/attention_context.ts, one after the other
 
@@ -63,7 +64,7 @@ export function attentionSubgroup({ dialect, lanes, headSize }: AttentionSubgrou
     let shrink${m} = exp(max${m} - highest${m});
     max${m} = highest${m};
     let p${m} = select(vec4f(), exp(z${m} - highest${m}), valid);
-    sum${m} = sum${m} * shrink${m} + (p${m}.x + p${m}.y + p${m}.z + p${m}.w);
+    sum${m} = sum${m} * shrink${m} + (p${m}.x + p${m}.y + p${m}.z + p${m}.w) + poison(z${m});
     ${context.scale(m, `shrink${m}`)}`,
   );
   // Unrolled over the lanes that hold the weights: each hands out those of its four keys.
@@ -92,6 +93,7 @@ struct Size {
 }
 
 const LOWEST = -3e38f;
+const EXPONENT = 0x7f800000u;
 
 @group(0) @binding(0) var<uniform> size: Size;
 ${textureIn(1, 'query', dialect)}
@@ -99,6 +101,11 @@ ${textureIn(2, 'key', dialect)}
 ${textureIn(3, 'value', dialect)}
 @group(0) @binding(4) var<storage, read> tiles: array<vec4u>;
 ${textureOut(5, 'context')}
+
+// NaN where one of four scores is infinite or NaN, else 0.
+fn poison(scores: vec4f) -> f32 {
+  return bitcast<f32>(select(0u, 0x7fc00000u, any((bitcast<vec4u>(scores) & vec4u(EXPONENT)) == vec4u(EXPONENT))));
+}
 
 @compute @workgroup_size(${lanes})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {

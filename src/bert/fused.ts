@@ -235,7 +235,7 @@ export class FusedOperations implements GpuOperations {
 }
 
 /** (first row, rows, start, length) of each tile of query rows; a tile lies within one sequence. */
-function queryTiles({ sequences }: Batch, height: number): Uint32Array {
+export function queryTiles({ sequences }: Batch, height: number): Uint32Array {
   const tiles: number[] = [];
   for (const { start, length } of sequences) {
     for (let row = 0; row < length; row += height) {

@@ -45,8 +45,8 @@ export class Gpu implements AsyncDisposable {
   readonly #opened: OpenedAdapter;
   readonly #timeout: number;
   readonly #kernels = new Map<string, Kernel>();
-  readonly #failed: Promise<never>;
-  #fail: (error: Error) => void = () => {};
+  /** Rejects each wait that is under way. */
+  readonly #waiting = new Set<(error: Error) => void>();
   #failure: Error | undefined;
   /** The device gave no answer in time, and may never give one. */
   #silent = false;
@@ -64,13 +64,6 @@ export class Gpu implements AsyncDisposable {
       subgroupMaxSize?: number;
     };
     this.subgroupSize = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize ? subgroupMaxSize : 0;
-    this.#failed = new Promise((_, reject) => {
-      this.#fail = (error) => {
-        this.#failure ??= error;
-        reject(this.#failure);
-      };
-    });
-    this.#failed.catch(() => {});
     device.addEventListener('uncapturederror', (event) =>
       this.#fail(translate((event as GPUUncapturedErrorEvent).error, 'between two batches')),
     );
@@ -165,10 +158,7 @@ export class Gpu implements AsyncDisposable {
     const settled = Promise.resolve(result);
     settled.catch(() => {});
     const found = (await this.wait(errors)).find((error) => error !== null);
-    if (found) {
-      this.check(); // an earlier failure explains this one
-      throw translate(found, what);
-    }
+    if (found) throw translate(found, what);
     return this.wait(settled);
   }
 
@@ -178,25 +168,23 @@ export class Gpu implements AsyncDisposable {
    */
   async wait<T>(promise: Promise<T>): Promise<T> {
     this.check();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const races: Promise<T>[] = [promise, this.#failed];
-    if (this.#timeout > 0) {
-      races.push(
-        new Promise((_, reject) => {
-          timer = setTimeout(() => {
-            this.#silent = true;
-            this.#fail(
-              new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, {
-                hint: 'Raise --timeout, or choose another adapter with --adapter.',
-              }),
-            );
-            reject(this.#failure);
-          }, this.#timeout);
+    // A promise of this wait alone: one that all waits raced with would keep all their results for as long as the device lives.
+    let fail = (_error: Error): void => {};
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    this.#waiting.add(fail);
+    const giveUp = (): void => {
+      this.#silent = true;
+      this.#fail(
+        new GpuError(`the GPU gave no answer for ${this.#timeout / 1000} s: ${this.description.name}`, {
+          hint: 'Raise --timeout, or choose another adapter with --adapter.',
         }),
       );
-    }
+    };
+    const timer = this.#timeout > 0 ? setTimeout(giveUp, this.#timeout) : undefined;
     try {
-      const race = Promise.race(races);
+      const race = Promise.race([promise, failed]);
       return await (this.description.software && typeof process !== 'undefined' ? waitSleeping(race) : race);
     } catch (error) {
       if (error instanceof DOMException) {
@@ -208,7 +196,14 @@ export class Gpu implements AsyncDisposable {
       throw error;
     } finally {
       clearTimeout(timer);
+      this.#waiting.delete(fail);
     }
+  }
+
+  /** Makes the device unusable: every wait, under way or later, ends with the first failure. */
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const fail of this.#waiting) fail(this.#failure);
   }
 
   /** @throws what made this device unusable, where something did. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { outcomeOf, start } from '../cli/run.ts';
 import { ADAPTER } from '../support.ts';
-import { TEXT, analyze, expectFailure, fault, faultEnv, temporaryFolder, tinyModel } from './support.ts';
+import { TEXT, analyze, ending, expectFailure, fault, faultEnv, temporaryFolder, tinyModel } from './support.ts';
 import type { Lives } from './lives.ts';
 
 describe('a GPU that gives no answer', () => {
@@ -30,7 +30,7 @@ describe('a GPU that gives no answer', () => {
     await until(() => readdirSync(folder).length > 0);
     await sleep(1000); // into the endless dispatch
     child.kill('SIGINT');
-    expect(await outcomeOf(child)).toMatchObject({ code: 130, stdout: '' });
+    expect(await outcomeOf(ending(child))).toMatchObject({ code: 130, stdout: '' });
     expect(readdirSync(folder)).toEqual([]);
   });
 });
@@ -44,7 +44,7 @@ test('Ctrl-C while batches run: 130, nothing left of the output, the process end
   await until(() => readdirSync(folder).some((name) => statSync(join(folder, name)).size > 0));
   const interrupted = performance.now();
   child.kill('SIGINT');
-  expect(await outcomeOf(child)).toEqual({ code: 130, stdout: '', stderr: 'layer8: interrupted.\n' });
+  expect(await outcomeOf(ending(child))).toEqual({ code: 130, stdout: '', stderr: 'layer8: interrupted.\n' });
   expect(readdirSync(folder)).toEqual([]);
   expect(performance.now() - interrupted).toBeLessThan(4000); // before the command line loses its patience
 });
@@ -54,7 +54,7 @@ test('one model, used and disposed at awkward times', async () => {
   const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', script, tinyModel('F16'), ADAPTER], {
     env: { ...process.env, ...faultEnv(fault('lose', {})) },
   });
-  const { code, stdout, stderr } = await outcomeOf(child);
+  const { code, stdout, stderr } = await outcomeOf(ending(child));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const lives: Lives = JSON.parse(stdout);
   const inFlight = /GpuError: the device was disposed while work was in flight/;

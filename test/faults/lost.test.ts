@@ -5,7 +5,17 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { outcomeOf } from '../cli/run.ts';
 import type { SequenceResult } from '../../src/analysis/result.ts';
 import { ADAPTER } from '../support.ts';
-import { TEXT, analyze, expectFailure, fault, faultEnv, sequencesOf, temporaryFolder, tinyModel } from './support.ts';
+import {
+  TEXT,
+  analyze,
+  ending,
+  expectFailure,
+  fault,
+  faultEnv,
+  sequencesOf,
+  temporaryFolder,
+  tinyModel,
+} from './support.ts';
 import type { Sweep } from './sweep.ts';
 
 const WARNING = /^layer8: the GPU was lost: [^\n]*; starting again on a new device\n$/;
@@ -50,7 +60,7 @@ test('it may be lost while the commands of any layer are recorded', async () => 
     ['--import', 'tsx', join(import.meta.dirname, 'sweep.ts'), tinyModel('F16'), ADAPTER],
     { env: { ...process.env, ...faultEnv(fault('lose', {})) } },
   );
-  const { code, stdout, stderr } = await outcomeOf(child);
+  const { code, stdout, stderr } = await outcomeOf(ending(child));
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const { layers }: Sweep = JSON.parse(stdout);
   expect(layers).toEqual(Array.from({ length: 9 }, (_, layer) => ({ layer, same: true, warnings: 1 })));

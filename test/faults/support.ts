@@ -1,10 +1,11 @@
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
 import type { SequenceResult } from '../../src/analysis/result.ts';
 import type { Outcome, RunOptions } from '../cli/run.ts';
-import { run } from '../cli/run.ts';
+import { outcomeOf, start } from '../cli/run.ts';
 import { ADAPTER, TINY } from '../support.ts';
 
 /** The tiny models by what their matrices are stored as. Their sizes send them to different rungs of the ladder. */
@@ -110,7 +111,16 @@ export async function analyze(
   options: RunOptions = {},
 ): Promise<Outcome> {
   const env = { ...options.env, ...(broken && faultEnv(broken)) };
-  return run(['analyze', '--adapter', ADAPTER, '--model', model, ...args], { ...options, env });
+  const child = start(['analyze', '--adapter', ADAPTER, '--model', model, ...args], { ...options, env });
+  child.stdin.end();
+  return outcomeOf(ending(child));
+}
+
+/** The process, killed where it does not end: what a fault keeps alive may keep a processor busy for ever. */
+export function ending(child: ChildProcessWithoutNullStreams): ChildProcessWithoutNullStreams {
+  const timer = setTimeout(() => child.kill('SIGKILL'), 45_000);
+  child.on('close', () => clearTimeout(timer));
+  return child;
 }
 
 /** The sequences of a run with `--format json` that ended well. */

@@ -12,7 +12,9 @@ onDawn(({ GPUDevice }) => {
     (original) =>
       function (descriptor) {
         const greedy = label.test(descriptor.label ?? '') && descriptor.size >= least;
-        return original.call(this, greedy ? { ...descriptor, size: this.limits.maxBufferSize } : descriptor);
+        if (!greedy) return original.call(this, descriptor);
+        const refused = original.call(this, { ...descriptor, size: this.limits.maxBufferSize });
+        return Object.defineProperty(refused, 'size', { value: descriptor.size });
       },
   );
 });

@@ -208,7 +208,7 @@ async function measureLong(model: BertModel, input: Prepared, request: MeasureRe
   return { tas, flow, shift, states, values: tas, buckets: undefined, summary: undefined, ...decided };
 }
 
-/** @throws NumericError with the first token that has no TAS, and the first layer at which it has none */
+/** @throws ModelError where it is the weights that are not finite; else NumericError with the first token that has no TAS, and the first layer at which it has none */
 async function checkFinite(
   model: BertModel,
   input: Prepared,
@@ -217,6 +217,7 @@ async function checkFinite(
 ): Promise<void> {
   const token = tas.findIndex((value) => !Number.isFinite(value));
   if (token < 0) return;
+  await model.checkWeights();
   const options = { ...request.options, flow: true, shift: false };
   const again = { options, select: false, states: false };
   const [{ flow = tas }] = (

@@ -22,6 +22,7 @@ import { readConfig } from './config.ts';
 import { checkWeightsFinite } from './finite.ts';
 import { forward } from './forward.ts';
 import type { BertWeights } from './operations.ts';
+import { outlineWeights } from './outline.ts';
 import type { GpuOperations, Rung, RungFactory } from './rung.ts';
 import { candidates } from './rungs.ts';
 import { checkArithmetic } from './trust.ts';
@@ -144,6 +145,14 @@ export class BertModel implements AsyncDisposable {
     if (this.#disposed) await this.#session.gpu[Symbol.asyncDispose]();
   }
 
+  /**
+   * Looks for NaN and infinity in the weights: what a TAS that is not finite may come from.
+   * @throws ModelError naming the tensor
+   */
+  async checkWeights(): Promise<void> {
+    await this.run(({ gpu, weights }) => checkWeightsFinite(gpu, weights));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -196,7 +205,7 @@ async function openSession(
       const session = sessionOn(gpu, await factory.create(gpu, config), rungs.slice(index));
       try {
         if (options.selfCheck !== false) await checkArithmetic(gpu, factory, config, dtype);
-        await bringUp(session, checkpoint, config, layers);
+        await bringUp(session, checkpoint, config, dtype, layers);
         return session;
       } catch (error) {
         const next = rungs[index + 1];
@@ -231,19 +240,32 @@ function sessionOn(gpu: Gpu, rung: Rung, rungs: readonly RungFactory[]): Session
 }
 
 /**
- * Brings the weights up. A driver compiles a pipeline when it first runs, whatever was asked of it before, so a forward pass of
- * one token through one layer runs as soon as its weights are there, beside the reading of the others.
+ * Brings the weights up. Kernels start to compile before anything is read: a forward pass is written down with weights that are
+ * outlines. And a driver compiles a pipeline to its end only when it first runs, whatever was asked of it before, so a forward pass
+ * of one token through one layer runs as soon as its weights are there, beside the reading of the others.
  */
-async function bringUp(session: Session, checkpoint: Checkpoint, config: BertConfig, layers: number): Promise<void> {
+async function bringUp(
+  session: Session,
+  checkpoint: Checkpoint,
+  config: BertConfig,
+  dtype: WeightDtype,
+  layers: number,
+): Promise<void> {
   const { gpu, rung } = session;
-  let warm: Promise<unknown> = Promise.resolve();
-  const weights = await loadWeights(gpu, checkpoint, config, layers, rung.placement, (first) => {
+  const oneToken = pack([{ ids: [0] }]);
+  const writeDown = (weights: BertWeights<Tensor>): Recording => {
     const { recording, ops } = session.record();
-    ops.l2Norm(forward(ops, first, pack([{ ids: [0] }]), 1));
-    warm = recording.submit([]);
+    ops.l2Norm(forward(ops, weights, oneToken, 1));
+    return recording;
+  };
+  writeDown(outlineWeights(config, elementOf(dtype), rung.placement));
+  let warm: Promise<unknown> = Promise.resolve();
+  session.weights = await loadWeights(gpu, checkpoint, config, layers, rung.placement, (first) => {
+    warm = writeDown(first).submit([]);
     warm.catch(() => {});
   });
-  session.weights = weights;
   await warm;
-  await checkWeightsFinite(gpu, weights);
+  // With GELU a number that is not finite, anywhere in a layer's matrices, makes every TAS so, and whoever measures looks for the
+  // reason then. ReLU can hide −∞, so it is looked for here.
+  if (config.hiddenAct === 'relu') await checkWeightsFinite(gpu, session.weights);
 }

@@ -25,6 +25,8 @@ interface Target {
   readonly gpu: Gpu;
   readonly checkpoint: Checkpoint;
   readonly placement: Placement;
+  /** Every matrix is read through this. */
+  readonly scratch: Uint8Array<ArrayBuffer>;
 }
 
 /** The dtype of the encoder's matrices, read off the first of them. */
@@ -46,7 +48,7 @@ export async function loadWeights(
   placement: Placement,
   onFirstLayer: (weights: BertWeights<Tensor>) => void = () => {},
 ): Promise<BertWeights<Tensor>> {
-  const target: Target = { gpu, checkpoint, placement };
+  const target: Target = { gpu, checkpoint, placement, scratch: new Uint8Array(CHUNK_BYTES) };
   const names = bertNames(checkpoint);
   const { hiddenSize: H } = config;
   const embeddings = {
@@ -60,6 +62,9 @@ export async function loadWeights(
   for (let l = 0; l < layers; l++) {
     loaded.push(await loadLayer(target, names.layer(l), H, config.intermediateSize));
     if (l === 0) onFirstLayer({ embeddings, layers: [...loaded] });
+    // What is written lies in memory twice until the GPU has taken it: a layer at a time, not the whole model.
+    gpu.device.queue.submit([]);
+    await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
   }
   return { embeddings, layers: loaded };
 }
@@ -143,7 +148,8 @@ async function loadMatrix(
       const writeChunk = (chunk: Float32Array<ArrayBuffer>, at: number): void => write(asBytes(chunk), at * 4);
       await readF32(ref, writeChunk, wholeRows(CHUNK_BYTES / 4, columns));
     } else {
-      await readRaw(ref, write, wholeRows(CHUNK_BYTES, rowBytes));
+      const chunk = wholeRows(CHUNK_BYTES, rowBytes);
+      await readRaw(ref, write, chunk <= CHUNK_BYTES ? target.scratch.subarray(0, chunk) : chunk);
     }
   }
   return tensor;

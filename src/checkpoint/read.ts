@@ -35,13 +35,14 @@ export async function readF32(
 /**
  * Reads a tensor's bytes as they lie in the file (little-endian), chunk by chunk.
  * @param sink takes each chunk, with the offset of its first byte; the array is used again for the next one
+ * @param into bytes a chunk, or the array to read into: whoever reads many tensors need not leave one array each behind
  */
 export async function readRaw(
   tensor: TensorRef,
   sink: (chunk: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
-  chunkBytes = CHUNK_BYTES,
+  into: number | Uint8Array<ArrayBuffer> = CHUNK_BYTES,
 ): Promise<void> {
-  const chunk = new Uint8Array(Math.min(chunkBytes, tensor.byteLength));
+  const chunk = typeof into === 'number' ? new Uint8Array(Math.min(into, tensor.byteLength)) : into;
   for (let offset = 0; offset < tensor.byteLength; offset += chunk.byteLength) {
     const length = Math.min(chunk.byteLength, tensor.byteLength - offset);
     await tensor.read(offset, length, chunk);

@@ -90,15 +90,18 @@ describe.each(['vectors', 'scalars'] as const)('attention_subgroup, %s', (dialec
     }
   });
 
-  test('a score that is not finite makes its row NaN, and no other', async () => {
-    const { batch, size, rows } = draw(seeded(3), [3, 2], { A: 1, D: 4 });
-    rows.query.fill(1e30, 4, 8); // row 1: its scores overflow
-    rows.key.fill(1e30, 0, 12);
-    rows.query.fill(1e-30, 0, 4);
-    rows.query.fill(1e-30, 8, 12);
-    rows.query[13] = Number.NaN; // row 3, of the other sequence
+  test.each([
+    ['NaN', Number.NaN, 1],
+    ['−∞', -1e30, 1e30],
+  ])('a score that is %s, among others that are not, makes its row NaN, and no other', async (_what, key, query) => {
+    const { batch, size, rows } = draw(seeded(3), [40, 2], { A: 1, D: 4 });
+    rows.key[4 * 33] = key;
+    rows.query[4 * 41] = Number.NaN;
+    for (let s = 0; s < 40; s++) rows.query[4 * s] = s === 7 ? query : 0;
     const context = await run(rows, batch, size);
-    const isNaN = [0, 1, 2, 3, 4].map((s) => context.slice(4 * s, 4 * s + 4).every(Number.isNaN));
-    expect(isNaN).toEqual([false, true, false, true, false]);
+    const found = [...Array(42).keys()].filter((s) => context.slice(4 * s, 4 * s + 4).every(Number.isNaN));
+    // 0 · NaN is NaN too, so a key's NaN reaches every row of its sequence; a score overflows in one row only.
+    expect(found).toEqual(Number.isNaN(key) ? [...Array(40).keys(), 41] : [7, 41]);
+    expect(context.filter(Number.isNaN).length).toBe(4 * found.length);
   });
 });

@@ -24,8 +24,8 @@ export interface TextureCall {
   readonly robustness?: boolean;
 }
 
-/** Rows below every texture that a kernel must leave alone. */
-const MARGIN = 3;
+/** Rows below every texture, and texels beside it, that a kernel must leave alone. */
+const MARGIN = 2;
 const UNTOUCHED = 0x4b1dbeef;
 
 /** A matrix of float32 as a texture, or of `element` as the words of a file. */
@@ -38,7 +38,7 @@ export const ELEMENTS = (['f32', 'f16', 'bf16'] as const).map((element) => ({ el
 
 /**
  * Runs one dispatch and returns the buffer or the float32 texture called `result`.
- * @throws Error where the kernel wrote below it.
+ * @throws Error where the kernel wrote below it or beside it.
  */
 export async function runOnTextures(
   source: string | KernelSource,
@@ -58,31 +58,38 @@ export async function runOnTextures(
   const kernel = gpu.kernel(typeof source === 'string' ? await loadKernelSource(source) : source, constants);
   recording.dispatch(kernel, tensors, numbers, grid);
   try {
-    const [bytes] = await recording.submit([tensors[result] as Tensor]);
-    const words = new Uint32Array(bytes as ArrayBuffer);
+    const tensor = tensors[result] as Tensor;
     const operand = operands[result] as Operand | Texture;
-    const length = 'element' in operand ? operand.values.length : operand.length;
-    if (words.subarray(length).some((word) => word !== UNTOUCHED))
-      throw new Error(`${kernel.name} wrote below ${result}`);
-    return new Float32Array(words.buffer, 0, length);
+    const [bytes] = await recording.submit([tensor]);
+    const words = new Uint32Array(bytes as ArrayBuffer);
+    const [columns, count] =
+      'element' in operand ? [operand.columns, operand.values.length] : [tensor.length, operand.length];
+    const inside = (word: number): boolean =>
+      word % tensor.columns < columns && Math.floor(word / tensor.columns) * columns < count;
+    if (words.some((word, at) => !inside(at) && word !== UNTOUCHED))
+      throw new Error(`${kernel.name} wrote beside ${result}`);
+    return new Float32Array(words.filter((_, at) => inside(at)).buffer);
   } finally {
     for (const tensor of textures) gpu.pool.free(tensor.resource as GPUTexture);
   }
 }
 
-/** The matrix and a few rows below it that hold what no kernel writes. */
+/** The matrix with a few rows below it and a few texels beside it that hold what no kernel writes. */
 function upload(
   device: GPUDevice,
   name: string,
   { columns, values, element }: Texture,
   allocate: (tensor: Tensor) => Tensor,
 ): Tensor {
-  const rowWords = columns / (element === 'f32' ? 1 : 2);
-  const rows = values.length / rowWords + MARGIN;
-  const words = new Uint32Array(rows * rowWords).fill(UNTOUCHED);
-  words.set(new Uint32Array(values.buffer, values.byteOffset, values.length));
-  const tensor = allocate(new Tensor(name, [rows, columns], { element, storage: 'texture' }));
-  const layout = { bytesPerRow: rowWords * 4 };
-  device.queue.writeTexture({ texture: tensor.resource as GPUTexture }, words, layout, [tensor.texels, rows]);
+  const perWord = element === 'f32' ? 1 : 2;
+  const rowWords = columns / perWord;
+  const wide = rowWords + 4 * MARGIN;
+  const rows = values.length / rowWords;
+  const words = new Uint32Array((rows + MARGIN) * wide).fill(UNTOUCHED);
+  const own = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let row = 0; row < rows; row++) words.set(own.subarray(row * rowWords, (row + 1) * rowWords), row * wide);
+  const tensor = allocate(new Tensor(name, [rows + MARGIN, wide * perWord], { element, storage: 'texture' }));
+  const size = [tensor.texels, rows + MARGIN];
+  device.queue.writeTexture({ texture: tensor.resource as GPUTexture }, words, { bytesPerRow: wide * 4 }, size);
   return tensor;
 }

@@ -13,6 +13,7 @@ const refused = (text: string | Uint8Array, message: RegExp, hint?: RegExp): Pro
     await expectFailure(readConfig(folder), ModelError, message, hint);
   });
 
+// faults 14, 15
 describe('config', () => {
   test('of BERT-base', async () => {
     expect(await readConfig(BERT)).toEqual({

@@ -53,6 +53,7 @@ async function withShards(shards: readonly number[], work: (folder: string) => P
   });
 }
 
+// fault 13
 describe('BERT in shards', () => {
   test('halting at layer l reads the embeddings and l layers, and opens no file of a later one', async () => {
     await using checkpoint = await openCheckpoint(BERT);
@@ -190,6 +191,7 @@ describe('a single file', () => {
     expect(tensor.byteLength).toBe(4 * 48 * 48);
   });
 
+  // fault 11
   test('a tensor that is missing, with the names nearest to it', async () => {
     await using checkpoint = await openCheckpoint(join(TINY, TINY_MODELS[0]));
     await expectFailure(
@@ -202,6 +204,7 @@ describe('a single file', () => {
     await expectFailure(checkpoint.need('h', [1]), ModelError, /no tensor "h"/, /a model of another kind/);
   });
 
+  // fault 12
   test('a tensor of the wrong shape, with both shapes', async () => {
     await using checkpoint = await openCheckpoint(join(TINY, TINY_MODELS[0]));
     const { word } = bertNames(checkpoint).embeddings;
@@ -211,6 +214,7 @@ describe('a single file', () => {
     await expectFailure(checkpoint.need(word, [50, 36, 1]), ModelError, /asks for \[50, 36, 1\]/);
   });
 
+  // fault 7
   test('a dtype that weights are not taken from matters only where the tensor is needed', () =>
     withModel(
       fileOf(
@@ -248,6 +252,7 @@ describe('a single file', () => {
   });
 });
 
+// faults 1, 19
 describe('a folder without weights', () => {
   test('that does not exist', () =>
     expectFailure(openCheckpoint('/no/such/folder'), ModelError, /no model folder \/no\/such\/folder/));
@@ -287,6 +292,7 @@ describe('a folder without weights', () => {
   );
 });
 
+// fault 20
 describe('a file that changes while it is read', () => {
   const seconds = 1000;
   const bytes = fileOf({ w: { dtype: 'F32', shape: [4096], data_offsets: [0, 16384] } }, 16384);

@@ -48,6 +48,7 @@ function withLength(length: bigint, rest: string): Uint8Array {
   return bytes;
 }
 
+// faults 2–10, 19
 describe('refuses, and says why', () => {
   test('an empty file', () => refused(new Uint8Array(), /model\.safetensors is empty$/));
 

@@ -76,6 +76,7 @@ test('one θ over standard input, which is read twice', async () => {
   expect(ranked.filter(({ bucket }) => bucket === 'HIGH')).toHaveLength(Math.ceil(ranked.length / 4));
 });
 
+// fault 48
 test('Ctrl-C while the model works: 130, no output file', async () => {
   const output = join(folder, 'never.jsonl');
   const child = start([...ADAPTER, '--file', '-', '--split', 'line', '--format', 'jsonl', '--output', output]);

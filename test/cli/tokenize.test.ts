@@ -74,6 +74,7 @@ test('standard input is split into sentences, or lines, or read as JSON lines', 
   expect(empty).toEqual(['']);
 });
 
+// fault 29
 test('a fault in the middle of a file: what came before is on standard output, and no output file appears', async () => {
   const input = file('broken.jsonl', '{"text":"first"}\n{"text":\n');
   const output = join(folder, 'never.json');
@@ -93,6 +94,7 @@ test('a fault in the middle of a file: what came before is on standard output, a
   expect(readdirSync(folder).filter((name) => name.includes('never'))).toEqual([]);
 });
 
+// faults 21, 22
 test('files that cannot be read', async () => {
   const latin1 = file('latin1.txt', Buffer.from('caf\u00e9', 'latin1'));
   const [missing, directory, encoding] = await Promise.all([
@@ -106,6 +108,7 @@ test('files that cannot be read', async () => {
   expect(encoding.stderr).toMatch(/latin1\.txt is not UTF-8: byte 3 begins no character/);
 });
 
+// fault 24
 test('a text over the limit: windows, an error, or whole', async () => {
   const long = 'fox '.repeat(700);
   const [windows, error, whole] = await Promise.all([
@@ -120,6 +123,7 @@ test('a text over the limit: windows, an error, or whole', async () => {
   expect(JSON.parse(whole.stdout).sequences[0].windows).toBeUndefined();
 });
 
+// fault 31
 test('a reader that has seen enough ends the command quietly', async () => {
   const child = start([...TOKENIZE, '--file', '-', '--split', 'line', '--format', 'jsonl']);
   child.stdin.on('error', () => undefined);
@@ -133,6 +137,7 @@ test('a reader that has seen enough ends the command quietly', async () => {
   expect({ code: await ended, stderr: await errors }).toEqual({ code: 0, stderr: '' });
 });
 
+// fault 48
 test('Ctrl-C ends a command that waits for its input, with 130 and without a trace', async () => {
   const output = join(folder, 'interrupted.json');
   const child = start([...TOKENIZE, '--file', '-', '--output', output]);

@@ -33,6 +33,7 @@ describe('a device that is lost is replaced once, and the result is the same to 
     counts = JSON.parse(readFileSync(trace, 'utf8'));
   });
 
+  // fault 40
   test.each([
     ['while the weights go up', () => `upload:${counts.upload >> 1}`],
     ['at the first submission, beside the weights', () => 'submit:1'],
@@ -45,6 +46,7 @@ describe('a device that is lost is replaced once, and the result is the same to 
     expect(outcome.stderr).toMatch(WARNING);
   });
 
+  // fault 41
   test.each([
     ['twice in a batch', () => `submit:${counts.submit},submit:${2 * counts.submit}`],
     ['twice while the model is loaded', () => 'submit:1,submit:2'],
@@ -54,6 +56,7 @@ describe('a device that is lost is replaced once, and the result is the same to 
   });
 });
 
+// fault 40
 test('it may be lost while the commands of any layer are recorded', async () => {
   const child = spawn(
     process.execPath,

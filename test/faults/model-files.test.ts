@@ -50,11 +50,7 @@ describe('a damaged model is refused', { timeout: 60_000 }, () => {
     ['1 the folder is gone', (model) => rmSync(model, { recursive: true }), /no such folder: .*tiny\. Give a folder/],
     ['2 an empty file', (model) => truncateSync(weightsOf(model), 0), /model\.safetensors is empty/],
     ['3 a file of 7 bytes', (model) => truncateSync(weightsOf(model), 7), /model\.safetensors has 7 bytes/],
-    [
-      '4 a header past 2^53',
-      rewriting(claimingTooMuch),
-      /it says that its header has 9007199254740993 bytes/,
-    ],
+    ['4 a header past 2^53', rewriting(claimingTooMuch), /it says that its header has 9007199254740993 bytes/],
     ['5 a header that is no UTF-8', rewriting(notUtf8), /header of .*model\.safetensors is not UTF-8/],
     ['6 a tensor named twice', rewriting(() => '{"a":{},"a":{}}'), /"a"/],
     [
@@ -64,7 +60,11 @@ describe('a damaged model is refused', { timeout: 60_000 }, () => {
     ],
     ['8 a negative size', rewriting(entry(({ shape }) => ({ shape: [-1, shape[1]] }))), /-1/],
     ['9 ranges that overlap', rewriting(overlapping), /overlap/],
-    ['10 a file cut off', (model) => truncateSync(weightsOf(model), 500_000), /is cut off: 242312 of its 742312 bytes are missing/],
+    [
+      '10 a file cut off',
+      (model) => truncateSync(weightsOf(model), 500_000),
+      /is cut off: 242312 of its 742312 bytes are missing/,
+    ],
     ['11 a tensor is missing', rewriting(renamed), /has no tensor "embeddings\.position_embeddings\.weight".*wosition/],
     ['12 other shapes than its config', (model) => alterConfig(model, { hidden_size: 51 }), /48\b.*51\b|51\b.*48\b/],
     ['13 an absent shard', absentShard, /shard-1\.safetensors is missing from .*tiny/],

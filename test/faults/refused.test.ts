@@ -23,6 +23,7 @@ const tasOf = (sequences: SequenceResult[]): number[] =>
   sequences.flatMap(({ tokens }) => tokens.map(({ tas }) => tas));
 
 describe('an adapter that offers too little', () => {
+  // fault 34
   test('a model larger than its limits: the limit, the need and the offer', async () => {
     const model = tinyModel('F16');
     enlargeVocabulary(model, 64_000_000); // 4.6 GB, more than any 32-bit limit
@@ -33,6 +34,7 @@ describe('an adapter that offers too little', () => {
     );
   });
 
+  // fault 35
   test('no subgroups and no float16: kernels that need neither, the same numbers', async () => {
     const model = tinyModel('BF16');
     const poor = fault('poor', { FAULT_WITHOUT: 'subgroups,shader-f16' });
@@ -44,6 +46,7 @@ describe('an adapter that offers too little', () => {
     expect(JSON.parse(without.stdout).adapter.kernels).toBe('tiled');
   });
 
+  // fault 36
   test('a driver that is too old: refused, by its version', async () => {
     // The software adapter plays a driver of the system, which the loader finds by these variables, and says it is old.
     const cache = temporaryFolder();
@@ -71,6 +74,7 @@ describe('memory that does not suffice', () => {
     expectFailure(await analyze(tinyModel('F16'), [TEXT], broken), 5, new RegExp(message));
   });
 
+  // faults 39, 43
   test('for a batch: smaller batches, the same result', async () => {
     const model = tinyModel('F16');
     const file = join(temporaryFolder(), 'lines.txt');
@@ -83,6 +87,7 @@ describe('memory that does not suffice', () => {
     expect(sequencesOf(outcome)).toEqual(sequencesOf(await analyze(model, args)));
   });
 
+  // fault 39
   test('for a single text: an error', async () => {
     const broken = fault('memory', { FAULT_LABEL: '^scores$', FAULT_BYTES: '300' });
     expectFailure(
@@ -94,6 +99,7 @@ describe('memory that does not suffice', () => {
 });
 
 describe('work that the driver refuses', () => {
+  // fault 42
   test('a validation error says that it is a bug, and names the kernel', async () => {
     expectFailure(
       await analyze(tinyModel('F16'), ['--kernels', 'plain', TEXT], fault('invalid', { FAULT_DISPATCH: '3' })),
@@ -102,6 +108,7 @@ describe('work that the driver refuses', () => {
     );
   });
 
+  // fault 44
   test.each([
     ['a kernel that every run needs', 'attention_subgroup'],
     ['a kernel that only this batch needs', 'linear_subgroup_16'],
@@ -117,6 +124,7 @@ describe('work that the driver refuses', () => {
     allclose(tasOf(sequence), tasOf(usual), { atol: 2e-5 });
   });
 
+  // fault 44
   test('a kernel of every rung does not compile: an error', async () => {
     expectFailure(
       await analyze(tinyModel('F16'), ['--quiet', TEXT], fault('shader', { FAULT_KERNEL: '^embeddings$' })),

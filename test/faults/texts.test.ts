@@ -1,8 +1,8 @@
-import { createWriteStream, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
 import { run } from '../cli/run.ts';
+import { memoryFor } from './memory.ts';
 import { expectFailure, temporaryFolder } from './support.ts';
 
 // Input as it comes, through the real command. `tokenize` reads it as `analyze` does, and needs no GPU.
@@ -21,7 +21,11 @@ describe('an input that is refused', () => {
     ['21 a file that is missing', () => '/nowhere/a.txt', /cannot read \/nowhere\/a\.txt: no such file or directory/],
     ['22 not UTF-8', () => fileWith('a.txt', Buffer.from([97, 98, 0xe9, 99])), /a\.txt is not UTF-8: byte 2/],
     ['29 no JSON', () => fileWith('a.jsonl', '{"text":\n'), /a\.jsonl, line 1: not JSON/],
-    ['30 an id twice', () => fileWith('a.jsonl', '{"id":7,"text":""}\n\n{"id":"7","text":""}\n'), /line 3: the id "7" is given/],
+    [
+      '30 an id twice',
+      () => fileWith('a.jsonl', '{"id":7,"text":""}\n\n{"id":"7","text":""}\n'),
+      /line 3: the id "7" is given/,
+    ],
   ])('%s', async (_, input, message) => {
     const { stdout, ...rest } = await tokenize('--file', input());
     // What came before the failure stands.
@@ -51,20 +55,7 @@ test('texts that are odd, and no failure', { timeout: 60_000 }, async () => {
   ]);
 });
 
-/** Prints the most memory that the process has had, in kilobytes, behind all else. */
-const MEMORY = `data:text/javascript,process.on('exit',()=>console.error(process.resourceUsage().maxRSS))`;
-
-/** The most memory in megabytes that `tokenize` takes for a file of that many. */
-export async function memoryFor(megabytes: number): Promise<number> {
-  const path = join(temporaryFolder(), 'large.txt');
-  const stream = createWriteStream(path);
-  const block = 'The quick brown fox jumps over the lazy dog. '.repeat(23_302).slice(0, (1 << 20) - 1) + '\n';
-  for (let i = 0; i < megabytes; i++) if (!stream.write(block)) await new Promise((done) => stream.once('drain', done));
-  stream.end();
-  await finished(stream);
-  const output = join(temporaryFolder(), 'out.csv');
-  const env = { NODE_OPTIONS: `--import=${MEMORY}` };
-  const { code, stderr } = await run(['tokenize', '--file', path, '--format', 'csv', '--output', output], { env });
-  expect(code).toBe(0);
-  return Number(stderr.trim()) / 1000;
-}
+// fault 28
+test('a file of 100 MB is streamed: memory does not grow with it', { timeout: 60_000 }, async () => {
+  expect(await memoryFor(100)).toBeLessThan(250);
+});

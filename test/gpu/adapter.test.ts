@@ -113,6 +113,7 @@ describe.runIf(LINUX_X64)('SwiftShader from npm', () => {
     expect((await stat(join(folder, 'dawn.node'))).ino).toBe(before.ino);
   });
 
+  // fault 37
   test.each([
     ['a byte of the driver is other', async () => flipByte(join(folder, 'libvk_swiftshader.so'))],
     ['dawn.node is cut off', () => truncate(join(folder, 'dawn.node'), 1_000_000)],
@@ -125,12 +126,14 @@ describe.runIf(LINUX_X64)('SwiftShader from npm', () => {
     expect(await digests(folder)).toEqual(whole);
   });
 
+  // fault 57
   test('is unpacked by eight processes at once', async () => {
     const shared = await freshFolder();
     await Promise.all(Array.from({ length: 8 }, () => openFrom(shared)));
     expect(await digests(await unpackedIn(shared))).toEqual(whole);
   });
 
+  // fault 56
   test('is whole for the run after one that was killed while it unpacked', async () => {
     const shared = await freshFolder();
     const child = start({ arguments: ['swiftshader'], env: { ...NO_DRIVER, XDG_CACHE_HOME: shared } });
@@ -145,6 +148,7 @@ describe.runIf(LINUX_X64)('SwiftShader from npm', () => {
     expect(await digests(await unpackedIn(shared))).toEqual(whole);
   });
 
+  // fault 38
   test('goes to a temporary folder, with one warning, when the cache cannot be written', async () => {
     const temporary = await freshFolder();
     const { warnings } = await openFrom('/dev/null/cache', { TMPDIR: temporary });
@@ -223,6 +227,7 @@ async function flipByte(path: string): Promise<void> {
 }
 
 describe.runIf(LINUX_X64)('no adapter', () => {
+  // fault 33
   test('of that name: the error lists those there are', async () => {
     const { error } = await run({ arguments: ['Voodoo'], env: NO_DRIVER });
     expect(error).toMatchObject({ name: 'NoGpuError', exitCode: 5 });
@@ -231,6 +236,7 @@ describe.runIf(LINUX_X64)('no adapter', () => {
     );
   });
 
+  // fault 32
   test('at all: the error tells the two ways to get one', async () => {
     const project = await freshFolder();
     for (const part of ['src/gpu', 'src/errors.ts', 'src/cache.ts', 'src/temporary.ts', 'test/gpu/open-adapter.ts', 'package.json']) {

@@ -13,6 +13,7 @@ import { spawnWeights } from './spawn.ts';
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 
+// fault 55
 test.runIf(existsSync('/dev/full'))('the disk runs full in the middle: an error that says so', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
@@ -31,6 +32,7 @@ test.runIf(existsSync('/dev/full'))('the disk runs full in the middle: an error 
   expect(tree(home.path).filter((path) => path.endsWith('model.safetensors'))).toEqual([]);
 });
 
+// fault 55
 test(
   'a cache that cannot be written: permission denied, and where it may go instead',
   { timeout: 30_000 },
@@ -50,6 +52,7 @@ test(
   },
 );
 
+// fault 55
 test.runIf(process.platform === 'linux').each(['/proc', '/sys'])(
   'a cache on a file system that takes no files: %s',
   async (root) => {

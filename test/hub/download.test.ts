@@ -63,6 +63,7 @@ test(
   },
 );
 
+// fault 52
 test('after a cut: the rest by Range, with If-Range of the answer that was cut', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
@@ -101,6 +102,7 @@ test('a partial file of an earlier run is gone on with; one with wrong bytes cos
   }
 });
 
+// fault 53
 test('wrong bytes of the right size: one more try, then an error and nothing kept', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
@@ -140,6 +142,7 @@ test('a small file with wrong bytes is refused by the id of its git blob', async
   expect(ran.stderr).toContain('vocab.txt of test-org/tiny-bert has the wrong git-sha1');
 });
 
+// fault 53
 test.each([
   ['shorter, as announced', -1000, true],
   ['longer, as announced', 1000, true],
@@ -183,6 +186,7 @@ test('a server that sends another part than the one asked for is not believed', 
   expect(readFileSync(join(home.path, POINTER)).equals(content)).toBe(true);
 });
 
+// fault 51
 test('a stall in the middle ends after HF_HUB_DOWNLOAD_TIMEOUT and is resumed', async () => {
   using home = temporaryFolder();
   const files = modelFiles();
@@ -201,6 +205,7 @@ test('a stall in the middle ends after HF_HUB_DOWNLOAD_TIMEOUT and is resumed', 
   expect(hub.downloads(WEIGHTS)[1].headers.range).toMatch(/^bytes=\d+-$/);
 });
 
+// fault 51
 test('a server that never answers: an error that says so', async () => {
   using home = temporaryFolder();
   await using hub = await startHub({ files: modelFiles(), intercept: () => true });
@@ -210,6 +215,7 @@ test('a server that never answers: an error that says so', async () => {
   expect(hub.requests).toHaveLength(6);
 });
 
+// fault 51
 test('slow is not stalled', async () => {
   using home = temporaryFolder();
   await using hub = await startHub({ files: modelFiles(), paceMs: 150 });
@@ -218,6 +224,7 @@ test('slow is not stalled', async () => {
   expect(hub.downloads(WEIGHTS)).toHaveLength(1);
 });
 
+// fault 55
 test('more than the disk can hold is said before the download', async () => {
   using home = temporaryFolder();
   await using hub = await startHub({

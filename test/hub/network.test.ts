@@ -66,6 +66,7 @@ test('a redirect on the hub itself, as for a renamed model, keeps the token', as
   ).toBe(true);
 });
 
+// fault 54
 test.each(['file:///etc/passwd', 'ftp://127.0.0.1/x', 'https://127.0.0.1/x', 'data:text/plain,x', 'javascript:0'])(
   'a redirect to %s is refused',
   async (location) => {
@@ -96,6 +97,7 @@ test.each([
   expect(stderr).toContain('redirects run in a circle');
 });
 
+// fault 54
 test('redirects without end are given up', async () => {
   let count = 0;
   const { code, stderr, requests } = await pullFrom(({ server }, response) => {
@@ -119,6 +121,7 @@ test.each(['http://', 'http://user:word@localhost/x', 'http://[::1'])(
   },
 );
 
+// fault 50
 test('5xx and 429 are tried again, at most six times in a row', async () => {
   for (const status of [500, 502, 503, 504, 429]) expect((await pullFrom(fails(5, status))).code).toBe(0);
   const { code, stderr, requests } = await pullFrom(fails(99, 503));
@@ -128,6 +131,7 @@ test('5xx and 429 are tried again, at most six times in a row', async () => {
   expect(requests).toHaveLength(6);
 });
 
+// fault 50
 test('Retry-After is honoured, in seconds and as a date; too long a pause is told instead', async () => {
   const seconds = await pullFrom(fails(1, 429, { 'retry-after': '1' }));
   expect(seconds.code).toBe(0);
@@ -180,6 +184,7 @@ test.each([
   expect(files).toEqual([]);
 });
 
+// fault 49
 test('no network: refused, unknown name, no TLS, hung up', async () => {
   using home = temporaryFolder();
   const server = createServer().listen(0, '127.0.0.1');
@@ -203,6 +208,7 @@ test('no network: refused, unknown name, no TLS, hung up', async () => {
   expect(tree(home.path)).toEqual([]);
 });
 
+// fault 59
 test.each(['../../../etc/cron.d/x', '/etc/passwd', 'a/../../x', 'a\\..\\x', 'C:/x', 'x\0.json', './x', 'a//b', ''])(
   'a listing that names %j is refused',
   async (name) => {
@@ -216,6 +222,7 @@ test.each(['../../../etc/cron.d/x', '/etc/passwd', 'a/../../x', 'a\\..\\x', 'C:/
   },
 );
 
+// fault 59
 test('an index that names a shard outside the folder, or one that is not there, is refused', async () => {
   for (const [shard, code, text] of [
     ['../../../x.safetensors', 7, 'refused a file name from model.safetensors.index.json'],

@@ -10,6 +10,7 @@ import { leftovers, runWeights, temporaryFolder, testEnv } from './run.ts';
 import { REPO, startHub } from './server.ts';
 import { spawnWeights } from './spawn.ts';
 
+// fault 57
 test('eight processes at once: one download, all succeed', { timeout: 90_000 }, async () => {
   using home = temporaryFolder();
   const files = modelFiles();
@@ -22,6 +23,7 @@ test('eight processes at once: one download, all succeed', { timeout: 90_000 }, 
   expect(leftovers(home.path)).toEqual([]);
 });
 
+// fault 56
 test('kill −9 at ten random moments: never a wrong file, and the next run goes on', { timeout: 120_000 }, async () => {
   expect(await killPulls(10)).toBeGreaterThan(0);
 });

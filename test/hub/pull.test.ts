@@ -133,6 +133,7 @@ test('the pinned model: another size or digest is refused before a byte of it is
   expect(hub.downloads('model.safetensors')).toEqual([]);
 });
 
+// fault 58
 test('HF_HUB_OFFLINE: never a request, and what is complete is found', async () => {
   using home = temporaryFolder();
   await using hub = await startHub({ files: modelFiles() });

@@ -31,6 +31,7 @@ test('text comes through in chunks of any size', async () => {
   );
 });
 
+// fault 22
 test('bytes that are no UTF-8 are refused at the offset of the first, whatever the chunks', async () => {
   const byte = fc.constantFrom(
     0x41,

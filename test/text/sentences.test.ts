@@ -107,6 +107,7 @@ describe('a line longer than a block', () => {
   });
 });
 
+// fault 28
 test('what is not yet split stays bounded', async () => {
   let given = 0;
   let taken = 0;

@@ -52,6 +52,7 @@ describe('single texts', () => {
     for (const line of group) expectRecorded(tokenizer.encode(line.text), line);
   });
 
+  // fault 26
   test('lone surrogates', () => {
     const { cases } = readJson(new URL('surrogates.json', FIXTURES)) as { cases: (Recorded & { units: number[] })[] };
     for (const recorded of cases) expectRecorded(tokenizer.encode(String.fromCharCode(...recorded.units)), recorded);
@@ -180,6 +181,7 @@ describe('hostile lengths', () => {
     expect(milliseconds(unit.repeat(300_000))).toBeLessThan(10_000);
   });
 
+  // fault 27
   test('a word of a million letters is one unknown token that spans it', () => {
     const { tokens, offsets } = tokenizer.encode(`x ${'a'.repeat(500_000)}é${'a'.repeat(500_000)} y`);
     expect(tokens).toEqual(['[CLS]', 'x', '[UNK]', 'y', '[SEP]']);

@@ -24,8 +24,8 @@ export async function checkWeightsFinite(gpu: Gpu, weights: BertWeights<Tensor>)
   const found = matrices.map((matrix) => {
     const first = recording.upload('found', [1], Uint32Array.of(NONE));
     const { element, length, storage } = matrix;
-    if (storage === 'texture') {
-      const kernel = gpu.kernel(findNonfiniteTexture(element));
+    if (storage !== 'buffer') {
+      const kernel = gpu.kernel(findNonfiniteTexture(storage === 'sampled' ? 'f32' : element));
       const groups = Math.min(GROUPS, Math.ceil((matrix.texels * matrix.rows) / 64));
       recording.dispatch(kernel, { x: matrix, found: first }, { N: matrix.rows, K: matrix.columns }, [groups]);
     } else {

@@ -3,6 +3,7 @@ import type { ElementType } from '../gpu/tensor.ts';
 import type { BertConfig } from './config.ts';
 import type { BertWeights, Dense, LayerNorm } from './operations.ts';
 import type { Placement } from './rung.ts';
+import { elementIn } from './weights.ts';
 
 /**
  * The weights of a model of one layer, without memory: enough to write a forward pass down and see which kernels it takes, not to
@@ -11,7 +12,7 @@ import type { Placement } from './rung.ts';
  */
 export function outlineWeights(config: BertConfig, element: ElementType, placement: Placement): BertWeights<Tensor> {
   const { hiddenSize: H, intermediateSize: I, vocabSize, maxPositionEmbeddings, typeVocabSize } = config;
-  const stored = placement.widened ? 'f32' : element;
+  const stored = elementIn(placement.matrices, element);
   const vector = (length: number): Tensor => new Tensor('vector', [length], { storage: placement.vectors });
   const matrix = (N: number, K: number): Tensor =>
     new Tensor('matrix', [N, K], { element: stored, storage: placement.matrices });

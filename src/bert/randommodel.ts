@@ -23,11 +23,11 @@ export function randomCheckpoint(config: BertConfig, dtype: WeightDtype): ModelF
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let offset = 0;
   const random = randomIntegers();
-  const put = (name: string, shape: readonly number[], around: number, scale: number): void => {
+  const put = (name: string, shape: readonly number[], around: number, scale: number, odd = scale): void => {
     const count = shape.reduce((product, extent) => product * extent, 1);
     const bytes = encode(
       dtype,
-      Array.from({ length: count }, () => around + random() * scale),
+      Array.from({ length: count }, (_, i) => around + random() * (i % 2 === 0 ? scale : odd)),
     );
     header[name] = { dtype, shape, data_offsets: [offset, offset + bytes.byteLength] };
     parts.push(bytes);
@@ -50,7 +50,9 @@ export function randomCheckpoint(config: BertConfig, dtype: WeightDtype): ModelF
   const names = layer(0);
   for (const one of [names.query, names.key, names.value, names.attentionOutput]) dense(one, H, H);
   layerNorm(names.attentionLayerNorm);
-  dense(names.intermediate, I, H);
+  // Every second weight is a denormal of float16: flushed to 0 they would be missed.
+  put(names.intermediate.weight, [I, H], 0, 2 ** -10, 2 ** -24);
+  put(names.intermediate.bias, [I], 0, 2 ** -24);
   dense(names.output, H, I);
   layerNorm(names.outputLayerNorm);
 

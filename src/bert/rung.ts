@@ -12,8 +12,6 @@ export interface Placement {
   readonly vectors: Storage;
   /** Query, key and value of a layer as one matrix [3H, H]: each is then a part of it, see Tensor.part. */
   readonly stackedQkv: boolean;
-  /** Matrices of the layers as float32, whatever they are in the file; else they go up as they lie there. */
-  readonly widened?: boolean;
 }
 
 /** The operations on a GPU. */

@@ -59,11 +59,10 @@ export const subgroupRung: RungFactory = {
     return {
       name: NAME,
       placement: {
-        matrices: 'texture',
+        // SwiftShader spends more on unpacking a half than on its product, but its sampler widens one at little cost.
+        matrices: dialect === 'scalars' ? 'sampled' : 'texture',
         vectors: 'texture',
         stackedQkv: true,
-        // SwiftShader has no instruction that widens a half: it would spend more on that than on the product.
-        widened: dialect === 'scalars',
       },
       operations: (recording) => new FusedOperations(gpu, recording, config, kernels, plain),
     };
@@ -117,7 +116,8 @@ export class SubgroupKernels implements FusedKernels {
     return { kernel: this.#gpu.kernel(this.#sources.embeddings, { ELEMENT: ELEMENT_CODE[word] }), columns: 256 };
   }
 
-  linear(S: number, { element }: Tensor, activation: Activation | 'none'): readonly LinearTiles[] {
+  linear(S: number, W: Tensor, activation: Activation | 'none'): readonly LinearTiles[] {
+    const element = W.storage === 'sampled' ? 'f32' : W.element;
     const block = this.#dialect === 'vectors' ? 8 : 4;
     const tiles = TILES[this.#dialect];
     const covering = tilesFor(

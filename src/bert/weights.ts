@@ -15,7 +15,12 @@ import type { Placement } from './rung.ts';
 const ELEMENT: Record<WeightDtype, ElementType> = { F32: 'f32', F64: 'f32', F16: 'f16', BF16: 'bf16' };
 const CHUNK_BYTES = 1 << 20;
 
-/** How matrices of this dtype lie on the GPU. */
+/** How matrices go up: a texture that a driver widens has no format for bfloat16. */
+export function elementIn(storage: Storage, element: ElementType): ElementType {
+  return storage === 'sampled' && element === 'bf16' ? 'f32' : element;
+}
+
+/** How matrices of this dtype lie in their file, as the GPU is told. */
 export function elementOf(dtype: WeightDtype): ElementType {
   return ELEMENT[dtype];
 }
@@ -100,7 +105,7 @@ async function loadQkv(target: Target, names: Three<PairNames>, H: number): Prom
     ];
   }
   const matrices = names.map(({ weight }) => weight);
-  const weight = await loadMatrix(target, placement.matrices, matrices, [3 * H, H], placement.widened);
+  const weight = await loadMatrix(target, placement.matrices, matrices, [3 * H, H]);
   const bias = gpu.allocate(new Tensor('query + key + value bias', [3 * H], { storage: placement.vectors }));
   for (const [index, name] of names.entries()) await writeVector(target, bias, name.bias, [H], index * H);
   const part = (of: Tensor, name: string, shape: readonly number[], row: number): Tensor =>
@@ -113,7 +118,7 @@ async function loadQkv(target: Target, names: Three<PairNames>, H: number): Prom
 
 async function loadDense(target: Target, { weight, bias }: PairNames, N: number, K: number): Promise<Dense<Tensor>> {
   return {
-    weight: await loadMatrix(target, target.placement.matrices, [weight], [N, K], target.placement.widened),
+    weight: await loadMatrix(target, target.placement.matrices, [weight], [N, K]),
     bias: await loadVector(target, target.placement.vectors, bias, [N]),
   };
 }
@@ -125,17 +130,16 @@ async function loadLayerNorm(target: Target, { weight, bias }: PairNames, H: num
   };
 }
 
-/** One matrix as it lies in the file, or widened to float32, or several of the same width, one below the other. */
+/** One matrix as it lies in the file, or several of the same width, one below the other. */
 async function loadMatrix(
   target: Target,
   storage: Storage,
   names: readonly string[],
   shape: readonly [number, number],
-  widened = false,
 ): Promise<Tensor> {
   const [rows, columns] = shape;
   const refs = await Promise.all(names.map((name) => target.checkpoint.need(name, [rows / names.length, columns])));
-  const element = widened ? 'f32' : elementOf((refs[0] as TensorRef<WeightDtype>).dtype);
+  const element = elementIn(storage, elementOf((refs[0] as TensorRef<WeightDtype>).dtype));
   const tensor = new Tensor(names.join(' + '), shape, { element, storage });
   checkLimits(target.gpu, tensor);
   target.gpu.allocate(tensor);
@@ -194,9 +198,10 @@ function writeRows(gpu: Gpu, tensor: Tensor, bytes: Uint8Array<ArrayBuffer>, off
   if ('createView' in resource) {
     // A texture is written in whole rows, or, where it has a single one, in whole texels of it.
     const rows = Math.max(1, bytes.byteLength / rowBytes);
-    const origin = [(offset % rowBytes) / 16, Math.floor(offset / rowBytes)];
-    const width = Math.min(rowBytes, bytes.byteLength) / 16;
-    queue.writeTexture({ texture: resource, origin }, bytes, { bytesPerRow: width * 16 }, [width, rows]);
+    const { texelBytes } = tensor;
+    const origin = [(offset % rowBytes) / texelBytes, Math.floor(offset / rowBytes)];
+    const width = Math.min(rowBytes, bytes.byteLength) / texelBytes;
+    queue.writeTexture({ texture: resource, origin }, bytes, { bytesPerRow: width * texelBytes }, [width, rows]);
     return;
   }
   const whole = bytes.byteLength & ~3;
@@ -223,7 +228,7 @@ function checkLimits(gpu: Gpu, tensor: Tensor): void {
       { hint: 'Choose another adapter with --adapter (`layer8 doctor` lists them).' },
     );
   };
-  if (tensor.storage === 'texture') {
+  if (tensor.storage !== 'buffer') {
     need('maxTextureDimension2D', Math.max(tensor.rows, tensor.texels), limits.maxTextureDimension2D);
   } else {
     need(

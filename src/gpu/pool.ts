@@ -15,7 +15,7 @@ export class Pool {
   /** Memory for `tensor` that only it uses. */
   create(tensor: Tensor): Resource {
     const resource =
-      tensor.storage === 'texture' ? this.#texture(tensor) : this.#buffer(tensor.label, tensor.byteLength);
+      tensor.storage === 'buffer' ? this.#buffer(tensor.label, tensor.byteLength) : this.#texture(tensor);
     this.#all.add(resource);
     return resource;
   }
@@ -62,26 +62,26 @@ export class Pool {
       GPUTextureUsage.STORAGE_BINDING |
       GPUTextureUsage.COPY_SRC |
       GPUTextureUsage.COPY_DST;
-    const format = tensor.element === 'f32' ? 'rgba32float' : 'rgba32uint';
     return this.#device.createTexture({
       label: tensor.label,
       size: [tensor.texels, Math.max(1, tensor.rows)],
-      format,
+      format: tensor.format,
       usage,
     });
   }
 }
 
 function size(resource: Resource): number {
-  return 'createView' in resource ? resource.width * resource.height * 16 : resource.size;
+  return 'createView' in resource
+    ? resource.width * resource.height * (resource.format === 'rgba16float' ? 8 : 16)
+    : resource.size;
 }
 
 function fits(resource: Resource, tensor: Tensor): boolean {
   if ('createView' in resource) {
-    const format = tensor.element === 'f32' ? 'rgba32float' : 'rgba32uint';
     return (
-      tensor.storage === 'texture' &&
-      resource.format === format &&
+      tensor.storage !== 'buffer' &&
+      resource.format === tensor.format &&
       resource.width === tensor.texels &&
       resource.height >= tensor.rows &&
       resource.height <= 2 * tensor.rows

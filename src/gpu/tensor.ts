@@ -1,8 +1,12 @@
 /** How the numbers of a tensor are stored. `f16` and `bf16` are weights as they lie in their file, two numbers a word. */
 export type ElementType = 'f32' | 'f16' | 'bf16' | 'u32';
 
-/** Where a tensor lies: a storage buffer, row-major, or a texture whose row is a row of the tensor, four (f32) or eight (f16) numbers a texel. */
-export type Storage = 'buffer' | 'texture';
+/**
+ * Where a tensor lies: a storage buffer, row-major; or a texture whose row is a row of the tensor. The texels of `texture` are 16 bytes
+ * as they are stored: four float32, or the words of eight halves. Those of `sampled` are four numbers, float32 or float16, which the
+ * driver widens when a kernel fetches them.
+ */
+export type Storage = 'buffer' | 'texture' | 'sampled';
 
 export interface TensorOptions {
   readonly element?: ElementType;
@@ -55,9 +59,20 @@ export class Tensor {
     return this.columns === 0 ? 0 : this.length / this.columns;
   }
 
-  /** Texels a row takes: 16 bytes each. */
+  /** Bytes of a texel. */
+  get texelBytes(): number {
+    return this.storage === 'sampled' ? 4 * BYTES[this.element] : 16;
+  }
+
+  /** Texels that a row takes. */
   get texels(): number {
-    return Math.ceil((this.columns * BYTES[this.element]) / 16);
+    return Math.ceil((this.columns * BYTES[this.element]) / this.texelBytes);
+  }
+
+  /** The format of the texture. */
+  get format(): GPUTextureFormat {
+    if (this.element === 'f32') return 'rgba32float';
+    return this.storage === 'sampled' ? 'rgba16float' : 'rgba32uint';
   }
 
   /** What a bind group takes. */

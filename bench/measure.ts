@@ -144,8 +144,16 @@ export async function measureColdStart(plan: Plan, size: Size, cache: ShaderCach
   return { cache: cache.name, rounds, engines };
 }
 
-async function inRounds(fixed: number | null, round: () => Promise<void>): Promise<number> {
-  const until = performance.now() + ROUNDS.seconds * 1000;
+/**
+ * Calls `round` as often as `fixed` says, or as time allows.
+ * @returns how often
+ */
+export async function inRounds(
+  fixed: number | null,
+  round: () => Promise<void>,
+  seconds: number = ROUNDS.seconds,
+): Promise<number> {
+  const until = performance.now() + seconds * 1000;
   let done = 0;
   while (fixed === null ? done < ROUNDS.least || (done < ROUNDS.most && performance.now() < until) : done < fixed) {
     await round();

@@ -40,7 +40,8 @@ export interface ColdRow {
   engines: Partial<Record<EngineName, Timing>>;
 }
 
-export interface Results {
+/** What every result says about the run it is from. */
+export interface RunDescription {
   /** Name and driver of the adapter that ran. */
   adapter: string;
   cpu: string;
@@ -50,6 +51,9 @@ export interface Results {
   versions: Record<string, string>;
   /** Day of the run, YYYY-MM-DD. */
   date: string;
+}
+
+export interface Results extends RunDescription {
   rows: SizeRow[];
   cold: ColdRow[];
 }

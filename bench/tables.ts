@@ -4,11 +4,16 @@
  *
  *     <!-- bench:lavapipe -->…<!-- /bench -->         speed and memory, from bench/results/lavapipe.json
  *     <!-- bench:lavapipe/cold -->…<!-- /bench -->    cold start
+ *     <!-- bench:kernels-lavapipe -->…<!-- /bench --> the ladder, from bench/results/kernels-lavapipe.json; /gain and /forward
+ *     <!-- bench:throughput-lavapipe -->…             tokens a second of a text and of a longer one
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import type { KernelResults, ThroughputResults } from './kernel-results.ts';
+import { kernelTable } from './kernel-tables.ts';
+import { caption, digits, duration, table } from './markdown.ts';
 import { ENGINE_NAMES, type ColdRow, type EngineName, type Measurement, type Results } from './results.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -27,7 +32,7 @@ export function formatResults(results: Results): string {
 /**
  * Rewrites the tables of the documents under `root`, or only compares.
  * @returns the documents whose tables differed, with the tables' names
- * @throws Error where a marker names results that are not there
+ * @throws Error where a marker names a table that there is not
  */
 export function updateTables(root: string, write: boolean): string[] {
   const stale: string[] = [];
@@ -46,16 +51,35 @@ export function updateTables(root: string, write: boolean): string[] {
 }
 
 function namedTable(root: string, name: string): string {
-  const [file, part = 'speed'] = name.split('/');
-  const results = JSON.parse(readFileSync(join(root, 'bench', 'results', `${file}.json`), 'utf8')) as Results;
-  if (part === 'speed') return `${speedTable(results)}\n\n${caption(results)}`;
-  if (part === 'cold') return coldTable(results.cold);
+  const [file, part] = name.split('/');
+  const path = join(root, 'bench', 'results', `${file}.json`);
+  if (!existsSync(path)) return notMeasured(name, file);
+  const results: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  if (file.startsWith('kernels-')) return kernelTable(results as KernelResults, part ?? 'rates');
+  if (file.startsWith('throughput-')) return throughputTable(results as ThroughputResults);
+  if (part === undefined) return `${speedTable(results as Results)}\n\n${caption(results as Results)}`;
+  if (part === 'cold') return coldTable((results as Results).cold);
   throw new Error(`no table is called ${name}: there is ${file} and ${file}/cold`);
 }
 
-function caption({ adapter, cpu, robustness, versions, date }: Results): string {
-  const software = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  return `${adapter}; ${cpu}; bounds checks of layer8's shaders ${robustness ? 'on' : 'off'}; ${software.join(', ')}; ${date}`;
+/** In place of a table: how to measure it. */
+function notMeasured(name: string, file: string): string {
+  const [, command = '', adapter] = /^(?:(kernels|throughput)-)?(gpu|lavapipe|swiftshader)$/.exec(file) ?? [];
+  if (adapter === undefined) throw new Error(`the table ${name} has no results: bench/results/${file}.json`);
+  return `Not measured yet: \`npm run bench --${command && ` ${command}`} --adapter ${adapter}\``;
+}
+
+/** Whether the rate holds when the text grows. */
+export function throughputTable(results: ThroughputResults): string {
+  const { short, long, rung } = results;
+  const rates = table(
+    ['tokens', 'tokens/s', 'ratio'],
+    [
+      [String(short.tokens), digits(short.tokens_per_s, 3), ''],
+      [String(long.tokens), digits(long.tokens_per_s, 3), `${digits(results.ratio, 2)} (${rung})`],
+    ],
+  );
+  return `${rates}\n\n${caption(results)}`;
 }
 
 function speedTable({ rows }: Results): string {
@@ -100,18 +124,6 @@ function sizeCell(size: string, engines: Partial<Record<EngineName, Measurement>
 function ratio(engines: Partial<Record<EngineName, { median_s: number }>>, peer: EngineName): string {
   const [ours, theirs] = [engines.layer8, engines[peer]];
   return ours && theirs ? `${digits(theirs.median_s / ours.median_s, 2)}×` : '–';
-}
-
-function duration(seconds: number): string {
-  return seconds < 1 ? `${digits(seconds * 1000, 3)} ms` : `${digits(seconds, 3)} s`;
-}
-
-/** So many significant digits, without an exponent. */
-const digits = (value: number, count: number) => String(Number(value.toPrecision(count)));
-
-function table(head: string[], rows: string[][]): string {
-  const lines = [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows];
-  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

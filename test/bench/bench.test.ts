@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { largestDifference } from '../../bench/check.ts';
+import type { KernelResults, ThroughputResults } from '../../bench/kernel-results.ts';
+import { formatKernels, kernelTable } from '../../bench/kernel-tables.ts';
 import { batches } from '../../bench/peer/batching.ts';
 import { timing, type Results } from '../../bench/results.ts';
 import { buildSizes, operations } from '../../bench/sizes.ts';
@@ -76,6 +78,73 @@ test('timing: median of an odd and of an even number, minimum, slowest over fast
   expect(timing([4, 1, 2, 3])).toEqual({ median_s: 2.5, min_s: 1, spread: 4 });
 });
 
+const ladder: KernelResults = {
+  adapter: 'an adapter',
+  cpu: 'a CPU',
+  threads: 2,
+  robustness: true,
+  versions: { layer8: '0.1.0' },
+  date: '2026-01-02',
+  rungs: ['plain', 'tiled', 'subgroup'],
+  unfit: { workgroup: 'it needs more' },
+  peak: { gflops: 200, how: '8 chains of fma' },
+  operations: [
+    {
+      operation: 'feed-forward, up',
+      tokens: 128,
+      unit: 'GFLOPS',
+      rounds: 3,
+      rungs: {
+        tiled: { best: 12, median: 10, spread: 1.2, max_error: 0.0000012 },
+        subgroup: { best: 60, median: 50.04, spread: 1.1, max_error: 0.000002 },
+      },
+    },
+    {
+      operation: 'residual and LayerNorm',
+      tokens: 128,
+      unit: 'GB/s',
+      rounds: 3,
+      rungs: { plain: { best: 1, median: 0.9, spread: 1.2, max_error: 0.0000004 } },
+    },
+  ],
+  forward: [
+    { tokens: 128, rung: 'subgroup', best_s: 0.24, median_s: 0.3, spread: 1.5, dense_s: 0.16, products_s: 0.2 },
+  ],
+  gains: [
+    {
+      size: '1x12',
+      rounds: 3,
+      rungs: {
+        plain: { median_s: 2, min_s: 1.9, spread: 1.1 },
+        tiled: { median_s: 0.5, min_s: 0.4, spread: 1.3 },
+        subgroup: { median_s: 0.04, min_s: 0.04, spread: 1 },
+      },
+    },
+  ],
+};
+
+describe('the ladder of kernels', () => {
+  test('shows rate, share of the peak and error of each rung, and a dash where a rung was left out', () => {
+    const text = formatKernels(ladder);
+    expect(text).toContain('| feed-forward, up | 128 | GFLOPS | – | 10 · 5 % · 1e-6 | 50 · 25 % · 2e-6 |');
+    expect(text).toContain('| residual and LayerNorm | 128 | GB/s | 0.9 · 4e-7 | – | – |');
+    expect(text).toContain('Peak: 200 GFLOPS, 8 chains of fma');
+    expect(text).toContain('The workgroup rung does not run here: it needs more.');
+  });
+
+  test('shows what each rung gains over the one that it climbs from', () => {
+    expect(kernelTable(ladder, 'gain')).toContain('| 1x12 | 2 s | 500 ms (4×) | 40 ms (13×) |');
+  });
+
+  test('shows what a forward pass takes beside its products, each at its best', () => {
+    expect(kernelTable(ladder, 'forward')).toContain('| 128 | subgroup | 240 ms | 200 ms | 1.2 | 1.5 |');
+  });
+
+  test('has no table of another name', () => {
+    expect(() => kernelTable(ladder, 'speed')).toThrow('speed');
+  });
+});
+
 describe('tables', () => {
   const results: Results = {
     adapter: 'an adapter',
@@ -104,6 +173,19 @@ describe('tables', () => {
       },
     ],
     cold: [{ cache: 'Mesa, empty', rounds: 1, engines: { layer8: { median_s: 2, min_s: 2, spread: 1 } } }],
+  };
+  const throughput: ThroughputResults = {
+    adapter: 'an adapter',
+    cpu: 'a CPU',
+    threads: 2,
+    robustness: true,
+    versions: { layer8: '0.1.0' },
+    date: '2026-01-02',
+    rung: 'subgroup',
+    rounds: 5,
+    short: { tokens: 1200, tokens_per_s: 200 },
+    long: { tokens: 12000, tokens_per_s: 190 },
+    ratio: 0.95,
   };
   const folders: string[] = [];
   const project = (readme: string): string => {
@@ -140,8 +222,31 @@ describe('tables', () => {
     expect(updateTables(root, false)).toEqual(['README.md: lavapipe']);
   });
 
-  test('without results behind a marker are an error', () => {
+  test('without results behind a marker say how to measure; a marker of no adapter is an error', () => {
+    const root = project('<!-- bench:swiftshader/cold --><!-- /bench --><!-- bench:kernels-gpu --><!-- /bench -->');
+    updateTables(root, true);
+    const written = readFileSync(join(root, 'README.md'), 'utf8');
+    expect(written).toContain('Not measured yet: `npm run bench -- --adapter swiftshader`');
+    expect(written).toContain('Not measured yet: `npm run bench -- kernels --adapter gpu`');
     expect(() => updateTables(project('<!-- bench:nowhere --><!-- /bench -->'), false)).toThrow('nowhere.json');
+  });
+
+  test('of kernels stand in their own document and are stale when their results change', () => {
+    const root = project('');
+    const document = join(root, 'kernels', 'README.md');
+    mkdirSync(join(root, 'kernels'));
+    const names = ['kernels-lavapipe', 'kernels-lavapipe/gain', 'kernels-lavapipe/forward', 'throughput-lavapipe'];
+    writeFileSync(document, names.map((name) => `<!-- bench:${name} --><!-- /bench -->`).join('\n'));
+    const write = (found: KernelResults) =>
+      writeFileSync(join(root, 'bench', 'results', 'kernels-lavapipe.json'), JSON.stringify(found));
+    write(ladder);
+    writeFileSync(join(root, 'bench', 'results', 'throughput-lavapipe.json'), JSON.stringify(throughput));
+    expect(updateTables(root, true)).toEqual(names.map((name) => `kernels/README.md: ${name}`));
+    expect(updateTables(root, false)).toEqual([]);
+    expect(readFileSync(document, 'utf8')).toContain('| 12000 | 190 | 0.95 (subgroup) |');
+
+    write({ ...ladder, gains: [{ ...ladder.gains[0], rungs: { plain: { median_s: 3, min_s: 3, spread: 1 } } }] });
+    expect(updateTables(root, false)).toEqual(['kernels/README.md: kernels-lavapipe/gain']);
   });
 
   test('of this repository are those of bench/results', () => {

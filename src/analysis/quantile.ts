@@ -61,7 +61,7 @@ export function quantileCut(method: Interpolation, n: number, q: number): Cut {
       // At a tie the even order statistic counted from 1, which is the odd index counted from 0.
       const index = n * q - 1 - 0.5;
       const lo = Math.floor(index);
-      return at(index === lo && Math.abs(lo % 2) === 1 ? lo : lo + 1, last);
+      return at(index === lo && lo % 2 === 1 ? lo : lo + 1, last);
     }
     default:
       return between(last * q, last);

@@ -1,7 +1,7 @@
 // What the kernels that give a workgroup to each row share: the sum over its invocations.
 //
-// Eight invocations sum eight numbers each, and then every invocation those eight: two short steps with barriers. A tree of halves
-// would take six. subgroupAdd would save one step where an adapter has subgroups, of a kernel that waits for memory; without it, one
+// Eight invocations sum eight numbers each, and then every invocation those eight: two short steps, a barrier after each. A tree of
+// halves would take six. subgroupAdd would save one step where an adapter has subgroups, of a kernel that waits for memory; without it, one
 // text serves every adapter and the order of the sum is the same on all.
 
 /** Invocations of a workgroup. */
@@ -11,8 +11,7 @@ export const LANES = 64;
 export const TOTAL = `var<workgroup> partial: array<f32, ${LANES + 8}>;
 
 fn total(own: f32, lane: u32) -> f32 {
-  workgroupBarrier(); // an earlier sum has been read by everybody
-  partial[lane] = own;
+  partial[lane] = own; // what an earlier sum still reads lies behind these
   workgroupBarrier();
   if (lane < 8u) {
     var eighth = 0f;

@@ -155,8 +155,11 @@ test('a score that is not finite makes the whole row NaN, a value its component,
   const [query, key, value] = draw(random, batch.rows * H);
   query[0 * H + 1] = Number.NaN; // row 0, head 0
   query[1 * H + 5] = Infinity; // row 1, head 1
-  key[4 * H] = Number.NaN; // a row of the second sequence, head 0
-  value[37 * H + 2] = Number.NaN; // component 2, a row of the third sequence
+  // Scores of −∞ in head 0 of the second sequence: a weight of 0 would hide them.
+  key[4 * H] = -Infinity;
+  query[3 * H] = 1;
+  query[4 * H] = 1;
+  value[5 * H + 2] = Number.NaN; // component 2, the first row after the second sequence
   const context = await run([query, key, value], batch, heads);
   const lost: string[] = [];
   for (const [i, x] of context.entries()) if (Number.isNaN(x)) lost.push(`${Math.floor(i / H)}:${i % H}`);

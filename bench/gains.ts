@@ -14,7 +14,7 @@ const BERT: ModelShape = { hidden_size: 768, intermediate_size: 3072 };
 /** Rounds of one size go on for so long, but there are three at least. */
 const SECONDS = 15;
 /** A rung that would take longer for one pass, by its rate at the size before, is left out. */
-const LONGEST_PASS_SECONDS = 20;
+const LONGEST_PASS_SECONDS = 15;
 /** A turn repeats the pass for so long and counts the mean. */
 const TURN_SECONDS = 0.3;
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 /** The adapter that tests run on: vitest.config.ts names it. */
 export const ADAPTER = process.env['LAYER8_TEST_ADAPTER'] ?? 'swiftshader';
 
-const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+export const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
 export const ROOT = path('..');
 export const REFERENCE = path('fixtures/reference');

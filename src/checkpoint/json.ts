@@ -145,6 +145,13 @@ export class JsonReader {
   }
 }
 
+/** A value from a JSON file as messages show it: on one line, `missing` where there is none. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 100 ? `${text.slice(0, 97)}…` : text;
+}
+
 /** A name from a file as messages show it: escaped, so that it cannot steer a terminal, and not longer than a line. */
 export function quoted(name: string): string {
   const short = name.length > 100 ? `${name.slice(0, 97)}…` : name;

@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts';
-import { quoted } from './json.ts';
+import { quoted, shown } from './json.ts';
 import { readText } from './source.ts';
 import type { ByteSource } from './source.ts';
 
@@ -27,7 +27,7 @@ export async function readShardIndex(source: ByteSource): Promise<ReadonlyMap<st
   for (const [tensor, file] of Object.entries(weightMap)) {
     if (typeof file !== 'string' || !isPlainFileName(file)) {
       throw new ModelError(
-        `${source.name} places tensor ${quoted(tensor)} in ${quoted(String(file))}, which is no name of a file beside it`,
+        `${source.name} places tensor ${quoted(tensor)} in ${shown(file)}, which is no name of a file beside it`,
       );
     }
     shards.set(tensor, file);

@@ -1,4 +1,5 @@
 /** Fields of JSON that may hold anything. */
+import { shown } from '../checkpoint/json.ts';
 import { ModelError } from '../errors.ts';
 
 export type JsonObject = Record<string, unknown>;
@@ -21,7 +22,7 @@ const MAX_WHOLE_NUMBER = 2 ** 31 - 1;
 export function wholeNumber(value: unknown, name: string, source: string, minimum = 0): number {
   if (!Number.isInteger(value) || (value as number) < minimum || (value as number) > MAX_WHOLE_NUMBER) {
     throw new ModelError(
-      `tokenizer cannot be read: ${name} is ${JSON.stringify(value)}, no whole number from ${minimum}, in ${source}`,
+      `tokenizer cannot be read: ${name} is ${shown(value)}, no whole number from ${minimum}, in ${source}`,
     );
   }
   return value as number;

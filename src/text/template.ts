@@ -1,4 +1,5 @@
 /** The special tokens around a text or a pair, as the post-processor of a tokenizer.json states them. */
+import { shown } from '../checkpoint/json.ts';
 import { ModelError } from '../errors.ts';
 import { field, isObject, type JsonObject, wholeNumber } from './json.ts';
 
@@ -29,7 +30,7 @@ export function readTemplates(postProcessor: unknown, source: string): Templates
         pair: readTemplate(postProcessor, 'pair', source),
       };
     default:
-      throw new ModelError(`tokenizer not supported: post-processor ${String(postProcessor['type'])} in ${source}`, {
+      throw new ModelError(`tokenizer not supported: post-processor ${shown(postProcessor['type'])} in ${source}`, {
         hint: 'layer8 reads TemplateProcessing and BertProcessing, the post-processors of BERT.',
       });
   }
@@ -67,11 +68,13 @@ function readTemplate(processor: JsonObject, name: 'single' | 'pair', source: st
     if (!isObject(special))
       throw new ModelError(`tokenizer cannot be read: ${where} has an unknown place in ${source}`);
     const typeId = wholeNumber(special['type_id'], `${where} type_id`, source);
-    const ids = field(field(processor, 'special_tokens', source), String(special['id']), source)['ids'];
+    const token = special['id'];
+    const named = typeof token === 'string' ? field(processor, 'special_tokens', source)[token] : undefined;
+    const ids = isObject(named) ? named['ids'] : undefined;
     if (!Array.isArray(ids)) {
-      throw new ModelError(`tokenizer cannot be read: special token ${String(special['id'])} has no ids in ${source}`);
+      throw new ModelError(`tokenizer cannot be read: special token ${shown(token)} has no ids in ${source}`);
     }
-    return ids.map((id) => ({ id: wholeNumber(id, `id of ${String(special['id'])}`, source), typeId }));
+    return ids.map((id) => ({ id: wholeNumber(id, `id of ${shown(token)}`, source), typeId }));
   });
   const sequences = template.flatMap((place) => ('id' in place ? [] : [place.sequence]));
   if (sequences.join() !== (name === 'single' ? '0' : '0,1')) {

@@ -3,6 +3,7 @@
  * it came from, which the JavaScript package does not give. Of that package come the WordPiece model and the form of an
  * added token; the pass over the text, pairs, templates and truncation are here.
  */
+import { shown } from '../checkpoint/json.ts';
 import { AddedToken } from '@huggingface/tokenizers';
 import { ModelError, UsageError } from '../errors.ts';
 import { AddedTokens } from './added-tokens.ts';
@@ -188,7 +189,7 @@ export class Tokenizer {
 function requireType(tokenizerJson: JsonObject, name: string, type: string, source: string): void {
   const actual = isObject(tokenizerJson[name]) ? tokenizerJson[name]['type'] : undefined;
   if (actual === type) return;
-  throw new ModelError(`tokenizer not supported: ${name} ${String(actual ?? 'absent')} in ${source}`, {
+  throw new ModelError(`tokenizer not supported: ${name} ${shown(actual)} in ${source}`, {
     hint: `layer8 reads BERT's WordPiece tokenizers, whose ${name} is ${type}.`,
   });
 }

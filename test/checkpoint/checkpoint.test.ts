@@ -138,7 +138,7 @@ describe('BERT in shards', () => {
     ['is not JSON', '{"weight_map":', /is not JSON/],
     ['is a list', '[]', /has no "weight_map"/],
     ['has no map', '{"metadata":{}}', /has no "weight_map"/],
-    ['has a map of something else', '{"weight_map":{"a":1}}', /places tensor "a" in "1"/],
+    ['has a map of something else', '{"weight_map":{"a":1}}', /places tensor "a" in 1,/],
     [
       'leads out of the folder',
       '{"weight_map":{"a":"../secret.safetensors"}}',

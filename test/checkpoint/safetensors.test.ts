@@ -282,3 +282,12 @@ describe('reads', () => {
     await expectFailure(file.read(a, NaN, 2), UsageError, /which has 4/);
   });
 });
+
+test('a header of many megabytes is read in time that grows with its length', { timeout: 30_000 }, async () => {
+  const keys = Array.from(
+    { length: 200_000 },
+    (_, i) => `"t${i}":{"dtype":"U8","shape":[1],"data_offsets":[${i},${i + 1}]}`,
+  );
+  const file = await openSafetensors(new MemorySource(fileOf(`{${keys.join()}}`, keys.length)));
+  expect(file.tensors.size).toBe(keys.length);
+});

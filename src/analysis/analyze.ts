@@ -94,21 +94,42 @@ async function* prepareAll(
     yield prepare(tokenizer, input, index++, model.config, options);
 }
 
-/** Prepared inputs in batches. A text of several windows is one by itself. */
+/** Prepared inputs in batches. A text of several windows is one by itself. What came before an input that fails is a batch too. */
 async function* batches(prepared: AsyncIterable<Prepared>): AsyncGenerator<Prepared[]> {
   let batch: Prepared[] = [];
   let rows = 0;
-  for await (const input of prepared) {
-    const full = rows + input.rows > BATCH_ROWS || batch.length === BATCH_SEQUENCES;
-    if (batch.length > 0 && (full || isLong(input) || isLong(batch[0] as Prepared))) {
-      yield batch;
-      batch = [];
-      rows = 0;
+  try {
+    for await (const input of prepared) {
+      const full = rows + input.rows > BATCH_ROWS || batch.length === BATCH_SEQUENCES;
+      if (batch.length > 0 && (full || isLong(input) || isLong(batch[0] as Prepared))) {
+        yield batch;
+        batch = [];
+        rows = 0;
+      }
+      batch.push(input);
+      rows += input.rows;
     }
-    batch.push(input);
-    rows += input.rows;
+  } catch (error) {
+    if (batch.length > 0 && !(error instanceof InterruptedError)) yield batch;
+    throw error;
   }
   if (batch.length > 0) yield batch;
+}
+
+/** The same values, each when the next one is there. What is held when the source fails comes before the failure. */
+async function* oneBehind<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+  let held: { value: T } | undefined;
+  try {
+    for await (const value of source) {
+      const before = held;
+      held = { value };
+      if (before) yield before.value;
+    }
+  } catch (error) {
+    if (held && !(error instanceof InterruptedError)) yield held.value;
+    throw error;
+  }
+  if (held) yield held.value;
 }
 
 async function* measureAll(
@@ -120,38 +141,29 @@ async function* measureAll(
   stream: StreamOptions,
 ): AsyncGenerator<[Prepared, Measured]> {
   const request: MeasureRequest = { options, select, states: stream.saveHiddenStates !== undefined };
+  const start = async function* (): AsyncGenerator<{ batch: Prepared[]; results: Promise<Measured[]> }> {
+    for await (const batch of batches(prepareAll(model, tokenizer, inputs, options))) {
+      if (stream.signal?.aborted) throw new InterruptedError('interrupted');
+      const results = measureBatch(model, batch, request);
+      results.catch(() => {});
+      yield { batch, results };
+    }
+  };
   let sequences = 0;
   let tokens = 0;
-  let ahead: { batch: Prepared[]; results: Promise<Measured[]> } | undefined;
-  const finish = async function* ({
-    batch,
-    results,
-  }: {
-    batch: Prepared[];
-    results: Promise<Measured[]>;
-  }): AsyncGenerator<[Prepared, Measured]> {
+  // While a batch runs, the one before is handed out and the next one is tokenized.
+  for await (const { batch, results } of oneBehind(start())) {
     const measured = await results;
     for (const [index, input] of batch.entries()) {
       const one = measured[index] as Measured;
-      await stream.saveHiddenStates?.(input.id, options.layer, one.states as Float32Array, [
-        input.tokens.length,
-        model.config.hiddenSize,
-      ]);
+      const shape = [input.tokens.length, model.config.hiddenSize] as const;
+      await stream.saveHiddenStates?.(input.id, options.layer, one.states as Float32Array, shape);
       yield [input, one];
       sequences++;
       tokens += input.tokens.length;
     }
     stream.onProgress?.({ sequences, tokens });
-  };
-  for await (const batch of batches(prepareAll(model, tokenizer, inputs, options))) {
-    if (stream.signal?.aborted) throw new InterruptedError('interrupted');
-    // While this batch runs, the one before is handed out and the next one is tokenized.
-    const results = measureBatch(model, batch, request);
-    results.catch(() => {});
-    if (ahead) yield* finish(ahead);
-    ahead = { batch, results };
   }
-  if (ahead) yield* finish(ahead);
 }
 
 /** A text of several windows: a token's rows are not where its neighbours' are, so it is ranked apart from its measurement. */

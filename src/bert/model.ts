@@ -15,7 +15,7 @@ import {
 import { Gpu } from '../gpu/device.ts';
 import type { GpuOptions } from '../gpu/device.ts';
 import { Recording } from '../gpu/recording.ts';
-import type { Tensor } from '../gpu/tensor.ts';
+import type { ElementType, Tensor } from '../gpu/tensor.ts';
 import { pack } from './batch.ts';
 import type { BertConfig } from './config.ts';
 import { readConfig } from './config.ts';
@@ -204,8 +204,9 @@ async function openSession(
     for (const [index, factory] of rungs.entries()) {
       const session = sessionOn(gpu, await factory.create(gpu, config), rungs.slice(index));
       try {
+        startCompiling(session, config, element);
         if (options.selfCheck !== false) await checkArithmetic(gpu, factory, config, dtype);
-        await bringUp(session, checkpoint, config, dtype, layers);
+        await bringUp(session, checkpoint, config, layers);
         return session;
       } catch (error) {
         const next = rungs[index + 1];
@@ -239,29 +240,27 @@ function sessionOn(gpu: Gpu, rung: Rung, rungs: readonly RungFactory[]): Session
   };
 }
 
+/** One token through one layer, written down. */
+function writeDown(session: Session, weights: BertWeights<Tensor>): Recording {
+  const { recording, ops } = session.record();
+  ops.l2Norm(forward(ops, weights, pack([{ ids: [0] }]), 1));
+  return recording;
+}
+
+/** Kernels start to compile before anything is read: a forward pass is written down with weights that are outlines. */
+function startCompiling(session: Session, config: BertConfig, element: ElementType): void {
+  writeDown(session, outlineWeights(config, element, session.rung.placement));
+}
+
 /**
- * Brings the weights up. Kernels start to compile before anything is read: a forward pass is written down with weights that are
- * outlines. And a driver compiles a pipeline to its end only when it first runs, whatever was asked of it before, so a forward pass
- * of one token through one layer runs as soon as its weights are there, beside the reading of the others.
+ * Brings the weights up. A driver compiles a pipeline to its end only when it first runs, whatever was asked of it before, so a
+ * forward pass of one token runs as soon as the weights of one layer are there, beside the reading of the others.
  */
-async function bringUp(
-  session: Session,
-  checkpoint: Checkpoint,
-  config: BertConfig,
-  dtype: WeightDtype,
-  layers: number,
-): Promise<void> {
+async function bringUp(session: Session, checkpoint: Checkpoint, config: BertConfig, layers: number): Promise<void> {
   const { gpu, rung } = session;
-  const oneToken = pack([{ ids: [0] }]);
-  const writeDown = (weights: BertWeights<Tensor>): Recording => {
-    const { recording, ops } = session.record();
-    ops.l2Norm(forward(ops, weights, oneToken, 1));
-    return recording;
-  };
-  writeDown(outlineWeights(config, elementOf(dtype), rung.placement));
   let warm: Promise<unknown> = Promise.resolve();
   session.weights = await loadWeights(gpu, checkpoint, config, layers, rung.placement, (first) => {
-    warm = writeDown(first).submit([]);
+    warm = writeDown(session, first).submit([]);
     warm.catch(() => {});
   });
   await warm;

@@ -41,7 +41,9 @@ async function passMark(
   const variables = Object.entries(process.env)
     .filter(([name]) => DRIVER_VARIABLES.test(name))
     .sort();
-  const what = [VERSION, gpu.description, factory.name, dtype, headSize, hiddenAct, variables];
+  // The kernels as they are, not as a version names them: whoever changes one has it checked.
+  const kernels = gpu.kernels().map(({ code, constants }) => [code, constants]);
+  const what = [VERSION, gpu.description, factory.name, dtype, headSize, hiddenAct, variables, kernels];
   const folder = join(cacheFolder(), 'self-check');
   const file = join(folder, createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 32));
   return {

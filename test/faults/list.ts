@@ -41,7 +41,7 @@ export const FAULTS: readonly FaultClass[] = [
       { what: 'A shard is absent, or lacks a tensor the index promises', outcome: 'named; layers before it still run' },
       { what: 'config.json is missing, invalid, or not that of a BERT encoder', outcome: 'refused, with the value' },
       { what: 'The hidden size is no multiple of the number of heads', outcome: 'refused, with both' },
-      { what: 'A layer is asked for that the model does not have', outcome: 'says how many it has', exit: 2 },
+      { what: 'A layer is asked for that the model does not have', outcome: 'says how many it has' },
       { what: 'The vocabulary has a token past the word embeddings', outcome: 'names the token, its id, the rows' },
       { what: 'A weight is NaN or infinite', outcome: 'names the tensor and the element; looked for on the GPU' },
       { what: 'The file is a pickle, GGUF or ONNX', outcome: 'says what it is and what is needed' },

@@ -91,7 +91,7 @@ export interface Fault {
 }
 
 export function fault(
-  preload: 'lose' | 'hang' | 'memory' | 'shader' | 'invalid' | 'poor',
+  preload: 'lose' | 'hang' | 'memory' | 'shader' | 'invalid' | 'poor' | 'wrong',
   env: Record<string, string>,
 ) {
   return { preload, env };

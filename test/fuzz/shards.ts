@@ -43,7 +43,7 @@ export const shards: Target<Files> = {
     })),
   async take(files) {
     await using checkpoint = await openCheckpoint(folderOf(files));
-    const { weight_map: promised } = JSON.parse(Buffer.from(files[INDEX], 'latin1').toString('utf8'));
+    const { weight_map: promised } = JSON.parse(new TextDecoder().decode(fromLatin1(files[INDEX])));
     if ([...checkpoint.names()].sort().join('\n') !== Object.keys(promised).sort().join('\n')) {
       throw new Error(`other names than the index: ${[...checkpoint.names()].join()}`);
     }

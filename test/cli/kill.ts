@@ -83,7 +83,7 @@ export class Workplace implements AsyncDisposable {
   }
 }
 
-const TEXTS = 300;
+const TEXTS = 160;
 
 /**
  * Kills `analyze --resume` with SIGKILL at `kills` moments, each time going on with what it left. Nothing it leaves is wrong;
@@ -101,7 +101,7 @@ export async function killResumed(kills: number): Promise<number> {
     // Half of the kills come while lines are written, half at any time.
     const target = before + Math.random() * 0.4 * place.expected.length;
     const moment =
-      killed % 2 === 0 ? () => place.written(/^out\.jsonl\.partial$/, target) : () => sleep(Math.random() * 2000);
+      killed % 2 === 0 ? () => place.written(/^out\.jsonl\.partial$/, target) : () => sleep(Math.random() * 1500);
     if ((await place.kill(args, moment)) === 0) {
       expectComplete(place);
       rmSync(place.output);
@@ -134,7 +134,7 @@ export async function killPlain(kills: number): Promise<number> {
   let begun = 0;
   for (let killed = 0; killed < kills;) {
     const target = Math.random() * 0.9 * place.expected.length;
-    const moment = killed % 2 === 0 ? () => place.written(/^\.out\./, target) : () => sleep(Math.random() * 2000);
+    const moment = killed % 2 === 0 ? () => place.written(/^\.out\./, target) : () => sleep(Math.random() * 1500);
     if ((await place.kill(args, moment)) === null) killed++;
     const names = readdirSync(place.results);
     if (names.some((name) => name.endsWith('.partial'))) begun++;

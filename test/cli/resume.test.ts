@@ -55,6 +55,6 @@ test('kill −9 at six moments of --resume; in the end, to the byte, an unbroken
 });
 
 // fault 56
-test('kill −9 at three moments of --output; absent or whole, and no leftovers', { timeout: 180_000 }, async () => {
-  expect(await killPlain(3)).toBeGreaterThan(0);
+test('kill −9 at two moments of --output; absent or whole, and no leftovers', { timeout: 180_000 }, async () => {
+  expect(await killPlain(2)).toBeGreaterThan(0);
 });

@@ -49,7 +49,7 @@ export function adapterArgument({ kind, name }: AdapterDescription): string {
  */
 export function writeResults(prefix: string, results: RunDescription, { kind, name }: AdapterDescription): string {
   const adapter = kind === 'gpu' ? name.toLowerCase().replace(/[^a-z0-9]+/g, '-') : kind;
-  const parts = [prefix, adapter, results.robustness ? '' : 'robustness-off'];
+  const parts = [prefix, adapter, results.robustness ? 'robustness-on' : ''];
   const file = `bench/results/${parts.filter(Boolean).join('-')}.json`;
   mkdirSync(join(BENCH, 'results'), { recursive: true });
   writeFileSync(join(ROOT, file), `${JSON.stringify(results, null, 2)}\n`);

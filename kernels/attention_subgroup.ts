@@ -18,8 +18,8 @@ import type { KernelSource } from '../src/gpu/kernel.ts';
 import { COMPONENTS, Sums, fetch, textureIn, textureOut, unrolled } from './subgroup.ts';
 import type { Dialect } from './subgroup.ts';
 
-/** Query rows of a tile. */
-export const TILE_ROWS = 8;
+/** Query rows of a tile. SwiftShader compiles eight rows four times as long as four, and a sentence is short. */
+export const TILE_ROWS: Record<Dialect, number> = { vectors: 8, scalars: 4 };
 
 export interface AttentionSubgroup {
   readonly dialect: Dialect;
@@ -33,10 +33,11 @@ export function attentionSubgroup({ dialect, lanes, headSize }: AttentionSubgrou
   const texels = headSize / 4; // of one head in one row
   const step = texels % 2 === 0 ? 2 : 1; // texels an iteration of the scores: what a loop carries is copied every time, so few long ones
   const held = Math.ceil(texels / lanes); // texels of a head's context that a lane computes
-  const scores = new Sums('s', TILE_ROWS, 1, dialect);
-  const context = new Sums('o', TILE_ROWS, held, dialect);
-  const rows = unrolled(TILE_ROWS, (m) => m);
-  const laneRows = unrolled(Math.ceil(TILE_ROWS / lanes), (g) => g);
+  const tileRows = TILE_ROWS[dialect];
+  const scores = new Sums('s', tileRows, 1, dialect);
+  const context = new Sums('o', tileRows, held, dialect);
+  const rows = unrolled(tileRows, (m) => m);
+  const laneRows = unrolled(Math.ceil(tileRows / lanes), (g) => g);
   const broadcast = (name: string, k: number, lane: number): string =>
     `subgroupBroadcast(${name}.${COMPONENTS[k]}, ${lane}u)`;
 

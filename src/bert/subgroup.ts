@@ -97,7 +97,7 @@ const TILES: Record<Dialect, readonly Tile[]> = {
 /** The kernels of the rung on one device. */
 export class SubgroupKernels implements FusedKernels {
   readonly storage = 'texture';
-  readonly queryRows = TILE_ROWS;
+  readonly queryRows: number;
   readonly #gpu: Gpu;
   readonly #config: BertConfig;
   readonly #dialect: Dialect;
@@ -108,6 +108,7 @@ export class SubgroupKernels implements FusedKernels {
     this.#gpu = gpu;
     this.#config = config;
     this.#dialect = dialect;
+    this.queryRows = TILE_ROWS[dialect];
     this.#sources = sources;
     this.#written = new WrittenKernels(gpu);
   }

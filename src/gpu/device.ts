@@ -12,7 +12,9 @@ export interface GpuOptions {
   adapter?: string;
   /** Longest time to wait for one answer of the GPU, in seconds. */
   timeout?: number;
-  /** Dawn's bounds checks on every access, besides the kernels' own. Default on. */
+  /**
+   * Dawn's bounds checks on every access, besides those of the kernels, which are tested without. Default off; a browser has them always.
+   */
   robustness?: boolean;
   warn?: (message: string) => void;
 }
@@ -88,7 +90,7 @@ export class Gpu implements AsyncDisposable {
     const opened = await openAdapter({
       ...(options.adapter === undefined ? {} : { name: options.adapter }),
       ...(options.warn === undefined ? {} : { warn: options.warn }),
-      ...(options.robustness === undefined ? {} : { robustness: options.robustness }),
+      robustness: options.robustness ?? false,
     });
     const { adapter } = opened;
     const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));

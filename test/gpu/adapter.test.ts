@@ -239,7 +239,14 @@ describe.runIf(LINUX_X64)('no adapter', () => {
   // fault 32
   test('at all: the error tells the two ways to get one', async () => {
     const project = await freshFolder();
-    for (const part of ['src/gpu', 'src/errors.ts', 'src/cache.ts', 'src/temporary.ts', 'test/gpu/open-adapter.ts', 'package.json']) {
+    for (const part of [
+      'src/gpu',
+      'src/errors.ts',
+      'src/cache.ts',
+      'src/temporary.ts',
+      'test/gpu/open-adapter.ts',
+      'package.json',
+    ]) {
       await cp(join(ROOT, part), join(project, part), { recursive: true });
     }
     await mkdir(join(project, 'node_modules'));

@@ -42,7 +42,7 @@ describe.each(['vectors', 'scalars'] as const)('attention_subgroup, %s', (dialec
         stacked.set(matrix.subarray(s * H, (s + 1) * H), (3 * s + i) * H);
     }
     const qkv = texture(stacked, 3 * H);
-    const tiles = queryTiles(batch, TILE_ROWS);
+    const tiles = queryTiles(batch, TILE_ROWS[dialect]);
     return runOnTextures(attentionSubgroup({ dialect, lanes, headSize: D }), 'context', {
       operands: { query: qkv, key: qkv, value: qkv, tiles, context: texture(new Float32Array(S * H), H) },
       numbers: { query: 0, key: H / 4, value: H / 2 },

@@ -7,6 +7,7 @@ process.env['LAYER8_TEST_ADAPTER'] ??= 'swiftshader';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/build.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

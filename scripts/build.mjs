@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const typescript = createRequire(import.meta.url).resolve('typescript/package.json');
 rmSync(join(root, 'dist'), { recursive: true, force: true });
-execFileSync(process.execPath, [join(dirname(typescript), 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json')], { stdio: 'inherit', cwd: root });
+execFileSync(process.execPath, [join(dirname(typescript), 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json')], {
+  stdio: 'inherit',
+  cwd: root,
+});
 mkdirSync(join(root, 'dist', 'kernels'), { recursive: true });
 for (const file of readdirSync(join(root, 'kernels'))) {
   if (file.endsWith('.wgsl')) cpSync(join(root, 'kernels', file), join(root, 'dist', 'kernels', file));

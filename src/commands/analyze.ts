@@ -116,7 +116,7 @@ export const ANALYZE: CommandSpec = {
         ...OUTPUT_OPTIONS,
         {
           name: 'resume',
-          help: 'with --format jsonl --output F: what is done stays in F.partial, and the same command goes on from there',
+          help: 'a run of --format jsonl --output F goes on where it was cut; F.partial holds what is done',
         },
         {
           name: 'save-hidden-states',

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 const root = join(import.meta.dirname, '..', '..');
-const tsx = import.meta.resolve('tsx');
+/** test/build.ts compiled it. */
+const command = join(root, 'dist', 'src', 'cli.js');
 
 export interface Outcome {
   code: number | null;
@@ -25,7 +26,7 @@ export function start(
   { env = {}, cwd = root }: RunOptions = {},
 ): ChildProcessWithoutNullStreams {
   const { FORCE_COLOR: _, NO_COLOR: __, COLUMNS: ___, ...inherited } = process.env;
-  return spawn(process.execPath, ['--import', tsx, join(root, 'src', 'cli.ts'), ...args], {
+  return spawn(process.execPath, [command, ...args], {
     cwd,
     env: { ...inherited, ...env },
   });

@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { ROOT } from '../support.ts';
 
-/** Runs the real command from the sources under `root`. */
+/** Runs the real command: compiled, or, of an altered copy, from the sources under `root`. */
 export function run(
   args: readonly string[],
   root: string,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const command =
+    root === ROOT ? [join(root, 'dist', 'src', 'cli.js')] : ['--import', 'tsx', join(root, 'src', 'cli.ts')];
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'src', 'cli.ts'), ...args], {
+    const child = spawn(process.execPath, [...command, ...args], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -42,7 +42,7 @@ export function expectedOf(ids: Int32Array, states: Float32Array, layer: number,
   );
   // [CLS] comes first, and [SEP] last and, in a pair, between its texts.
   const special = Array.from(ids, (id, t) => t === 0 || id === ids.at(-1));
-  const ranked = [...tas.filter((_, t) => !special[t])].sort((a, b) => a - b);
+  const ranked = tas.filter((_, t) => !special[t]).sort();
   if (ranked.length === 0) return { tas, special, threshold: null, high: special.map(() => false), pytorch: undefined };
   const { lo, g } = quantileCut('linear', ranked.length, 0.75);
   const a = ranked[lo] as number;

@@ -184,7 +184,8 @@ export async function killUnpacking(kills: number): Promise<void> {
       const outcome = outcomeOf(child);
       // It lasts some 300 ms and begins when the folder is made; one kill of four comes before.
       const early = killed % 4 === 3;
-      while (!early && child.exitCode === null && filesIn(cache).length <= here) await sleep(1);
+      const waiting = (): boolean => !early && child.exitCode === null && filesIn(cache).length <= here;
+      while (waiting()) await sleep(1);
       await sleep(Math.random() * 300);
       child.kill('SIGKILL');
       await outcome;

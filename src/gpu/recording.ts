@@ -172,8 +172,10 @@ export class Recording {
       }
     }
     for (const resource of idle) pool.release(resource);
-    for (const tensor of this.#owned)
-      if (tensor.resource && lastUse.get(tensor) === Infinity) borrowed.push(tensor.resource);
+    for (const tensor of this.#owned) {
+      // What is read back, and what went up for a dispatch that had nothing to do.
+      if (tensor.resource && !Number.isFinite(lastUse.get(tensor))) borrowed.push(tensor.resource);
+    }
   }
 
   #uniforms(): { uniforms: GPUBuffer | undefined; offsets: number[] } {

@@ -25,8 +25,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (q >= 2u) { return; }
   let rank = targets[q].y;
 
-  var digit = 0u;
-  var below = 0u; // norms in lower digits
+  var digit: u32; // some digit always is, for the rank lies below the number of norms
+  var below: u32; // norms in lower digits
   var seen = 0u;
   var found = false;
   for (var bin = 0u; bin < BINS; bin++) {

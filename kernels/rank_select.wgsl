@@ -49,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     return;
   }
-  if (mine >= end || ranked[mine] == 0u) { return; }
+  if (ranked[mine] == 0u) { return; }
   if (rank == lo) { selected[2u * sequence] = norms[mine]; }
   if (rank == min(lo + 1u, count - 1u)) { selected[2u * sequence + 1u] = norms[mine]; }
 }

@@ -1,6 +1,6 @@
 // relu: the rectifier, an activation some models take in place of GELU
 //
-// Maths     y = x where x > 0, else 0
+// Maths     y = 0 where x < 0, else x
 // Shapes    x [S, N], y [S, N]
 // Dispatch  one invocation an element; workgroups of 64 × 1, grid [⌈N / 64⌉, S]
 // Method    select, not max: on some drivers max(NaN, 0) is 0, and a NaN must stay one so that it is found.

@@ -1,9 +1,12 @@
 /**
  * `npm run mutate [-- NAME…] [--per 15] [--seed 8]`: changes one token of a kernel at a time (an operator, a constant, an index, a
  * bound, a barrier) and runs the kernel's tests. A mutant that no test notices survives; kernels/README.md lists the survivors with
- * the reason why each computes the same. Works on copies in a temporary folder; a mutant that does not compile is not counted.
+ * the reason why each computes the same. Works on copies in a temporary folder; a mutant that does not compile is not counted. The
+ * property tests draw the same cases every time, so a survivor does not come and go.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +21,10 @@ interface Mutant {
   readonly text: string;
 }
 
-type Outcome = 'killed' | 'survived' | 'does not compile';
+type Outcome = 'killed' | 'killed by the clock' | 'survived' | 'does not compile';
+
+/** Milliseconds after which tests are taken to run without an end; those of a kernel take 30 s at most. */
+const LIMIT = 90_000;
 
 /** What a token becomes. The blanks around operators keep apart a binary minus and a sign, a division and a comment. */
 const MUTATIONS: readonly (readonly [RegExp, (token: string) => string])[] = [
@@ -55,14 +61,29 @@ const files = readdirSync(join(root, 'kernels')).filter((file) => /\.(wgsl|ts)$/
 const wanted = files.filter((file) => positionals.length === 0 || positionals.includes(file.replace(/\.\w+$/, '')));
 
 const copy = mkdtempSync(join(tmpdir(), 'layer8-mutate-'));
+let running: ChildProcess | undefined;
 let survived = 0;
 let counted = 0;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    stopTests();
+    rmSync(copy, { recursive: true, force: true });
+    process.exit(1);
+  });
+}
 try {
   for (const item of ['src', 'kernels', 'test', 'package.json', 'tsconfig.json']) {
     cpSync(join(root, item), join(copy, item), { recursive: true });
   }
   // Kernels need no compiled command, which the project's own configuration builds before the tests.
-  writeFileSync(join(copy, 'vitest.config.ts'), "export default { test: { pool: 'forks', maxWorkers: 1 } };\n");
+  writeFileSync(
+    join(copy, 'vitest.config.ts'),
+    "export default { test: { pool: 'forks', maxWorkers: 1, setupFiles: ['./seed.ts'] } };\n",
+  );
+  writeFileSync(
+    join(copy, 'seed.ts'),
+    `import { configureGlobal } from 'fast-check';\n\nconfigureGlobal({ seed: ${Number(values.seed)} });\n`,
+  );
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'dir');
   symlinkSync(join(root, 'weights'), join(copy, 'weights'), 'dir');
   for (const file of wanted) {
@@ -71,19 +92,28 @@ try {
       console.log(`${file}: no test names it`);
       continue;
     }
-    if (runTests(tests) !== 'survived') throw new Error(`the tests of ${file} fail without a mutation`);
+    if ((await runTests(tests)) !== 'survived') throw new Error(`the tests of ${file} fail without a mutation`);
+    const outcomes: Record<Outcome, number> = {
+      killed: 0,
+      'killed by the clock': 0,
+      survived: 0,
+      'does not compile': 0,
+    };
     let own = 0;
     for (const mutant of mutantsOf(file)) {
       if (own === per) break;
-      const outcome = tryMutant(mutant, tests);
-      if (outcome === 'does not compile') continue;
-      own++;
-      counted++;
-      if (outcome === 'killed') continue;
-      survived++;
-      console.log(`survived: ${file}:${mutant.line}  \`${mutant.before.trim()}\` → \`${mutant.after.trim()}\``);
+      const outcome = await tryMutant(mutant, tests);
+      outcomes[outcome]++;
+      if (outcome !== 'does not compile') own++;
+      if (outcome === 'survived')
+        console.log(`survived: ${file}:${mutant.line}  \`${mutant.before.trim()}\` → \`${mutant.after.trim()}\``);
     }
-    console.log(`${file}: ${own} mutants`);
+    counted += own;
+    survived += outcomes.survived;
+    console.log(
+      `${file}: ${own} mutants${own < per ? ', all there are' : ''}, ${outcomes.survived} survived; ` +
+        `${outcomes['killed by the clock']} ran without an end, ${outcomes['does not compile']} more did not compile`,
+    );
   }
 } finally {
   rmSync(copy, { recursive: true, force: true });
@@ -143,25 +173,47 @@ function shuffled<T>(list: readonly T[], seed: number): T[] {
     .map(([, item]) => item);
 }
 
-function tryMutant({ file, text }: Mutant, tests: readonly string[]): Outcome {
+async function tryMutant({ file, text }: Mutant, tests: readonly string[]): Promise<Outcome> {
   const path = join(copy, 'kernels', file);
   const original = readFileSync(path);
   writeFileSync(path, text);
   try {
-    return runTests(tests);
+    return await runTests(tests);
   } finally {
     writeFileSync(path, original);
   }
 }
 
-function runTests(tests: readonly string[]): Outcome {
+async function runTests(tests: readonly string[]): Promise<Outcome> {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [vitest, 'run', '--bail', '1', ...tests], {
+  let output = '';
+  let late = false;
+  running = spawn(process.execPath, [vitest, 'run', '--bail', '1', ...tests], {
     cwd: copy,
-    encoding: 'utf8',
-    timeout: 60_000, // a loop without an end is noticed too
+    detached: true, // a group of its own, so that its workers can be ended with it
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { LAYER8_TEST_ADAPTER: 'swiftshader', ...process.env },
   });
-  if (/does not compile|is not valid|Transform failed/.test(stdout + stderr)) return 'does not compile';
+  for (const stream of [running.stdout, running.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  }
+  const timer = setTimeout(() => {
+    late = true;
+    stopTests();
+  }, LIMIT);
+  const [status] = (await once(running, 'close')) as [number | null];
+  clearTimeout(timer);
+  running = undefined;
+  if (/does not compile|is not valid|Transform failed/.test(output)) return 'does not compile';
+  if (late) return 'killed by the clock';
   return status === 0 ? 'survived' : 'killed';
+}
+
+/** Ends the tests and the workers they started, which a shader without an end would keep busy for ever. */
+function stopTests(): void {
+  try {
+    if (running?.pid !== undefined) process.kill(-running.pid, 'SIGKILL');
+  } catch {
+    // They ended by themselves.
+  }
 }

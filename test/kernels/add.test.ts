@@ -2,14 +2,14 @@ import * as fc from 'fast-check';
 import { afterAll, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
 import { add } from '../../kernels/twins/add.ts';
-import { extent, numbers, seed, seeded } from './data.ts';
+import { extent, numbers, seed, seeded, SPARE } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
 
 async function run(a: Float32Array, b: Float32Array, S: number, N: number): Promise<Float32Array> {
   const y = new Float32Array(S * N);
-  return (await runKernel('add', { operands: { a, b, y }, numbers: { S, N }, grid: [Math.ceil(N / 64), S] })).y;
+  return (await runKernel('add', { operands: { a, b, y }, numbers: { S, N }, grid: [Math.ceil(N / 64), S + SPARE] })).y;
 }
 
 test('is the sum, rounded once', async () => {

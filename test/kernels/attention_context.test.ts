@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
 import { attentionContext } from '../../kernels/twins/attention_context.ts';
 import type { AttentionSize } from '../../kernels/twins/attention_scores.ts';
-import { alone, batchOf, heads, lengths, numbers, seed, seeded } from './data.ts';
+import { alone, batchOf, blockSum, heads, lengths, numbers, seed, seeded, SPARE, withSpareRow } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -15,8 +15,8 @@ async function run(
   size: AttentionSize,
   robustness = true,
 ): Promise<Float32Array> {
-  const operands = { probabilities, value, rows, context: new Float32Array(size.S * size.H) };
-  const grid = [Math.ceil(size.H / 64), size.S] as const;
+  const operands = { probabilities, value, rows: withSpareRow(rows), context: new Float32Array(size.S * size.H) };
+  const grid = [Math.ceil(size.H / 64), size.S + SPARE] as const;
   return (await runKernel('attention_context', { operands, numbers: { ...size }, grid, robustness })).context;
 }
 
@@ -48,6 +48,21 @@ test('hostile numbers', async () => {
     rtol: 5e-7,
     atol: 1e-10,
   });
+});
+
+test('products are summed in blocks of 16', async () => {
+  const [longest, H] = [70, 8];
+  const { table } = batchOf(seeded(0), [longest]);
+  const value = numbers(seeded(23), longest * H);
+  const ones = new Float32Array(longest * longest).fill(1);
+  const context = await run(ones, value, table, { S: longest, H, A: 1, D: H, longest });
+  const expected = Array.from({ length: H }, (_, h) =>
+    blockSum(
+      [...value].filter((_number, i) => i % H === h),
+      16,
+    ),
+  );
+  expect([...context.subarray(0, H)]).toEqual(expected);
 });
 
 test('a sequence does not depend on what it is packed with', async () => {

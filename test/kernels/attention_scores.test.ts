@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
 import { attentionScores } from '../../kernels/twins/attention_scores.ts';
 import type { AttentionSize } from '../../kernels/twins/attention_scores.ts';
-import { alone, batchOf, heads, lengths, numbers, seed, seeded } from './data.ts';
+import { alone, batchOf, blockSum, heads, lengths, numbers, seed, seeded, SPARE, withSpareRow } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -16,8 +16,8 @@ async function run(
   robustness = true,
 ): Promise<Float32Array> {
   const { S, A, longest } = size;
-  const operands = { query, key, rows, scores: new Float32Array(A * S * longest) };
-  const grid = [Math.ceil(longest / 64), S, A] as const;
+  const operands = { query, key, rows: withSpareRow(rows), scores: new Float32Array(A * S * longest) };
+  const grid = [Math.ceil(longest / 64), S + SPARE, A + SPARE] as const;
   return (await runKernel('attention_scores', { operands, numbers: { ...size }, grid, robustness })).scores;
 }
 
@@ -42,6 +42,14 @@ test('hostile numbers', async () => {
   const key = Float32Array.of(1e8, 1, 1, 1, 0, -0, 1e-41, 1e20);
   const { table } = batchOf(seeded(0), [2]);
   allclose(await run(query, key, table, size), attentionScores(query, key, table, size), { rtol: 5e-7, atol: 1e-37 });
+});
+
+test('products are summed in blocks of 16', async () => {
+  const D = 64; // √D is exact
+  const query = numbers(seeded(19), D);
+  const { table } = batchOf(seeded(0), [1]);
+  const [score] = await run(query, new Float32Array(D).fill(1), table, { S: 1, H: D, A: 1, D, longest: 1 });
+  expect(score).toBe(blockSum([...query], 16) / 8);
 });
 
 test('a sequence does not depend on what it is packed with', async () => {

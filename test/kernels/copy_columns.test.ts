@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { extent, numbers, seed, seeded } from './data.ts';
+import { extent, numbers, seed, seeded, SPARE } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -12,7 +12,7 @@ test('copies the columns, bit by bit', async () => {
       const x = numbers(seeded(start), S * width);
       x[first] = -0;
       const operands = { x, y: new Float32Array(S * N) };
-      const grid = [Math.ceil(N / 64), S] as const;
+      const grid = [Math.ceil(N / 64), S + SPARE] as const;
       const { y } = await runKernel('copy_columns', { operands, numbers: { S, N, first, width }, grid });
       const expected = Array.from({ length: S }, (_, s) => [...x.subarray(s * width + first, s * width + first + N)]);
       expect([...y]).toEqual(expected.flat());

@@ -13,6 +13,9 @@ export const lengths = fc.oneof(
 /** Heads and the size of one. */
 export const heads = fc.record({ A: fc.integer({ min: 1, max: 4 }), D: fc.constantFrom(8, 18, 64) });
 
+/** A row to spare: grids of the tests are that much higher than the result, and the kernel must leave alone what lies there. */
+export const SPARE = 1;
+
 /** What a test draws its numbers from: the same ones for the same seed, in [0, 1) (mulberry32). */
 export function seeded(start: number): () => number {
   let state = start;
@@ -90,4 +93,21 @@ export function alone(
     own.set(scores.subarray(from, from + length), row * length);
   }
   return own;
+}
+
+/**
+ * The float32 sum in the order that the plain kernels promise: blocks of `block` terms, and then the blocks. Where the terms
+ * are exact, a kernel that groups them otherwise makes other bits.
+ */
+export function blockSum(terms: readonly number[], block: number): number {
+  let sum = 0;
+  for (let i = 0; i < terms.length; i += block) {
+    sum = Math.fround(sum + terms.slice(i, i + block).reduce((part, term) => Math.fround(part + term), 0));
+  }
+  return sum;
+}
+
+/** A batch's table with its last row once more: for dispatches with a row to spare, which the kernel must leave alone. */
+export function withSpareRow(table: Uint32Array): Uint32Array {
+  return Uint32Array.of(...table, ...table.subarray(-4));
 }

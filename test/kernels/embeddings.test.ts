@@ -1,8 +1,20 @@
 import * as fc from 'fast-check';
-import { afterAll, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
 import { embeddings } from '../../kernels/twins/embeddings.ts';
-import { batchOf, element, extent, lengths, numbers, packHalves, seed, seeded, weights } from './data.ts';
+import {
+  batchOf,
+  element,
+  extent,
+  lengths,
+  numbers,
+  packHalves,
+  seed,
+  seeded,
+  SPARE,
+  weights,
+  withSpareRow,
+} from './data.ts';
 import type { StoredWeights } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
@@ -21,9 +33,14 @@ async function run(
   H: number,
   ELEMENT: number,
 ): Promise<Float32Array> {
-  const operands = { rows, word: word.words, position, token_type, y: new Float32Array(S * H) };
+  const operands = { rows: withSpareRow(rows), word: word.words, position, token_type, y: new Float32Array(S * H) };
   return (
-    await runKernel('embeddings', { operands, numbers: { S, H }, constants: { ELEMENT }, grid: [Math.ceil(H / 64), S] })
+    await runKernel('embeddings', {
+      operands,
+      numbers: { S, H },
+      constants: { ELEMENT },
+      grid: [Math.ceil(H / 64), S + SPARE],
+    })
   ).y;
 }
 
@@ -48,4 +65,11 @@ test('every finite float16 is widened exactly', async () => {
   const zeros = new Float32Array(H);
   const y = await run({ rows: Uint32Array.of(0, 0, 0, 1), word, position: zeros, token_type: zeros }, 1, H, 1);
   allclose(y, word.values, {});
+});
+
+test('a weight that is not finite stays so', async () => {
+  const word = packHalves(Uint16Array.of(0x7c00, 0xfc00, 0x7e01, 0x7bff), 1);
+  const zeros = new Float32Array(4);
+  const y = await run({ rows: Uint32Array.of(0, 0, 0, 1), word, position: zeros, token_type: zeros }, 1, 4, 1);
+  expect([...y]).toEqual([Infinity, -Infinity, Number.NaN, 65_504]);
 });

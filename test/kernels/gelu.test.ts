@@ -4,14 +4,14 @@ import { loadKernelSource } from '../../src/gpu/sources.ts';
 import { allclose } from '../allclose.ts';
 import { erf } from '../../kernels/twins/erf.ts';
 import { gelu } from '../../kernels/twins/gelu.ts';
-import { extent, numbers, seed, seeded } from './data.ts';
+import { extent, numbers, seed, seeded, SPARE } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
 
 async function run(x: Float32Array, S: number, N: number): Promise<Float32Array> {
   const y = new Float32Array(S * N);
-  return (await runKernel('gelu', { operands: { x, y }, numbers: { S, N }, grid: [Math.ceil(N / 64), S] })).y;
+  return (await runKernel('gelu', { operands: { x, y }, numbers: { S, N }, grid: [Math.ceil(N / 64), S + SPARE] })).y;
 }
 
 test('is x Φ(x)', async () => {

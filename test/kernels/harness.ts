@@ -22,7 +22,7 @@ export interface KernelCall {
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Words after the end of every operand that a kernel must leave alone. */
-const MARGIN = 64;
+export const MARGIN = 64;
 const UNTOUCHED = 0x4b1dbeef;
 
 const opened = new Map<boolean, Promise<Gpu>>();
@@ -55,24 +55,29 @@ export async function runKernel<T extends Record<string, Operand>>(
   const gpu = await testGpu(call.robustness);
   const recording = new Recording(gpu);
   const tensors: Record<string, Tensor> = {};
-  for (const [label, operand] of Object.entries(call.operands)) {
-    tensors[label] = recording.upload(label, [operand.length + MARGIN], withMargin(operand));
+  for (const [i, [label, operand]] of Object.entries(call.operands).entries()) {
+    tensors[label] = recording.upload(label, [operand.length + MARGIN], withMargin(operand, i));
   }
   const kernel = gpu.kernel(typeof source === 'string' ? await loadKernelSource(source) : source, call.constants);
   recording.dispatch(kernel, tensors, call.numbers, call.grid);
   const bytes = await recording.submit(Object.values(tensors));
   const after = Object.entries(call.operands).map(([label, operand], i) => {
     const words = new Uint32Array(bytes[i] as ArrayBuffer);
-    if (words.subarray(operand.length).some((word) => word !== UNTOUCHED))
-      throw new Error(`${kernel.name} wrote past the end of ${label}`);
+    if (!isMargin(words.subarray(operand.length), i)) throw new Error(`${kernel.name} wrote past the end of ${label}`);
     const values = words.slice(0, operand.length);
     return [label, operand instanceof Float32Array ? new Float32Array(values.buffer) : values];
   });
   return Object.fromEntries(after) as T;
 }
 
-function withMargin(operand: Operand): Uint32Array {
-  const words = new Uint32Array(operand.length + MARGIN).fill(UNTOUCHED);
+/** The words of the `index`-th operand and a margin. Each has another, so that one copied from operand to operand is seen. */
+export function withMargin(operand: Operand, index: number): Uint32Array {
+  const words = new Uint32Array(operand.length + MARGIN).fill(UNTOUCHED + index);
   words.set(new Uint32Array(operand.buffer, operand.byteOffset, operand.length));
   return words;
+}
+
+/** Whether nobody wrote to the margin of the `index`-th operand. */
+export function isMargin(words: Uint32Array, index: number): boolean {
+  return words.every((word) => word === UNTOUCHED + index);
 }

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
 import { l2Norm } from '../../kernels/twins/l2_norm.ts';
-import { extent, numbers, seed, seeded } from './data.ts';
+import { blockSum, extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -28,6 +28,22 @@ test('is the Euclidean length of each row', async () => {
     ),
     { numRuns: 15 },
   );
+});
+
+test('squares are summed in blocks of 32', async () => {
+  const [S, H] = [20, 300];
+  const x = numbers(seeded(31), S * H, 4095).map(Math.round); // their squares are exact
+  const expected = Array.from({ length: S }, (_, s) =>
+    Math.fround(
+      Math.sqrt(
+        blockSum(
+          [...x.subarray(s * H, (s + 1) * H)].map((value) => value * value),
+          32,
+        ),
+      ),
+    ),
+  );
+  expect([...(await run(x, S, H))]).toEqual(expected);
 });
 
 test('hostile numbers', async () => {

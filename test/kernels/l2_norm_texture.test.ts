@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { l2Norm } from '../../kernels/twins/l2_norm.ts';
 import { allclose } from '../allclose.ts';
-import { numbers, seed, seeded } from './data.ts';
+import { numbers, seed, seeded, SPARE } from './data.ts';
 import { closeGpus, testGpu } from './harness.ts';
 import { runOnTextures, texture } from './textures.ts';
 
@@ -15,7 +15,7 @@ async function run(x: Float32Array, H: number, robustness = true): Promise<Float
     operands: { x: texture(x, H), y: new Float32Array(S) },
     numbers: { S, H },
     constants: { LANES },
-    grid: [S],
+    grid: [S + SPARE],
     robustness,
   });
 }

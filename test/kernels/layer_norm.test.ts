@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
 import { layerNorm } from '../../kernels/twins/layer_norm.ts';
-import { extent, numbers, seed, seeded } from './data.ts';
+import { blockSum, extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -49,6 +49,25 @@ test('any width down to 1, and rows of equal numbers: ε keeps the deviation abo
     const beta = Float32Array.from({ length: H }, (_, h) => h);
     const y = await run(x, gamma, beta, { S: 3, H, epsilon: 1e-12 });
     allclose(y, [...beta, ...beta, ...beta], {}, `width ${H}`);
+  }
+});
+
+test('the mean and the variance are summed in blocks of 32', async () => {
+  const [S, H] = [20, 256]; // a power of two divides exactly
+  const [gamma, beta] = [new Float32Array(H).fill(1), new Float32Array(H)];
+  const row = (x: Float32Array, s: number): number[] => [...x.subarray(s * H, (s + 1) * H)];
+  // ε outweighs the variance: the deviation is 2²⁰ exactly, and a 0 becomes the mean.
+  const x = numbers(seeded(37), S * H).map((value, i) => (i % H === 0 ? 0 : value));
+  const y = await run(x, gamma, beta, { S, H, epsilon: 2 ** 40 });
+  for (let s = 0; s < S; s++) expect(y[s * H]).toBe(-blockSum(row(x, s), 32) / H / 2 ** 20);
+  // Neighbours that are each other's negatives have a mean of 0, and the squares of integers are exact.
+  const integers = numbers(seeded(41), S * H, 4095).map(Math.round);
+  const pairs = integers.map((value, i) => (i % 2 === 0 ? value : -(integers[i - 1] as number)));
+  const z = await run(pairs, gamma, beta, { S, H, epsilon: 1e-12 });
+  for (let s = 0; s < S; s++) {
+    const squares = row(pairs, s).map((value) => value * value);
+    const deviation = Math.fround(Math.sqrt(blockSum(squares, 32) / H));
+    expect(z[s * H]).toBe(Math.fround((pairs[s * H] as number) / deviation));
   }
 });
 

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
 import { shift } from '../../kernels/twins/shift.ts';
-import { extent, numbers, seed, seeded } from './data.ts';
+import { blockSum, extent, numbers, seed, seeded } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -47,6 +47,23 @@ test('the four shifts, of states far apart and nearly equal', async () => {
     }),
     { numRuns: 15 },
   );
+});
+
+test('squares are summed in blocks of 32', async () => {
+  const [S, H] = [20, 300];
+  const current = numbers(seeded(43), S * H, 4095).map(Math.round); // their squares are exact
+  const zeros = new Float32Array(S * H);
+  const expected = Array.from({ length: S }, (_, s) =>
+    Math.fround(
+      Math.sqrt(
+        blockSum(
+          [...current.subarray(s * H, (s + 1) * H)].map((value) => value * value),
+          32,
+        ),
+      ),
+    ),
+  );
+  expect(column(await run(current, zeros, zeros, S, H), 0)).toEqual(expected);
 });
 
 test('a state that does not move has no shift', async () => {

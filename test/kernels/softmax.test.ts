@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { allclose, ROUNDING } from '../allclose.ts';
 import { softmax } from '../../kernels/twins/softmax.ts';
-import { alone, batchOf, lengths, numbers, seed, seeded } from './data.ts';
+import { alone, batchOf, blockSum, lengths, numbers, seed, seeded, SPARE, withSpareRow } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
 
 afterAll(closeGpus);
@@ -14,8 +14,8 @@ interface Size {
 }
 
 async function run(scores: Float32Array, rows: Uint32Array, size: Size, robustness = true): Promise<Float32Array> {
-  const operands = { scores, rows, probabilities: new Float32Array(scores.length) };
-  const grid = [Math.ceil(size.S / 64), size.A] as const;
+  const operands = { scores, rows: withSpareRow(rows), probabilities: new Float32Array(scores.length) };
+  const grid = [Math.ceil(size.S / 64), size.A + SPARE] as const;
   return (await runKernel('softmax', { operands, numbers: { ...size }, grid, robustness })).probabilities;
 }
 
@@ -71,6 +71,18 @@ test('a NaN among the scores makes the whole row NaN', async () => {
     true,
     true,
   ]);
+});
+
+test('the sum is taken in blocks of 32', async () => {
+  const random = seeded(29);
+  const scores = Float32Array.from({ length: 200 }, (_, j) => (j === 0 ? 0 : -17.4 - random()));
+  // exp as this driver has it: beside 1 it is lost in the sum, so the weight of such a score beside one of 0 is its exponential.
+  const pairs = Float32Array.from({ length: 4 * 200 }, (_, i) => (i % 2 === 0 ? 0 : (scores[i >> 2] as number)));
+  const { table } = batchOf(random, Array<number>(200).fill(2));
+  const weights = await run(pairs, table, { S: 400, A: 1, longest: 2 });
+  const exponentials = Array.from({ length: 200 }, (_, j) => (j === 0 ? 1 : (weights[4 * j + 1] as number)));
+  const [first] = await run(scores, batchOf(random, [200]).table, { S: 1, A: 1, longest: 200 });
+  expect(first).toBe(Math.fround(1 / blockSum(exponentials, 32)));
 });
 
 test('a sequence does not depend on what it is packed with', async () => {

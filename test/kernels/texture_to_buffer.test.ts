@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { numbers, seed, seeded } from './data.ts';
+import { numbers, seed, seeded, SPARE } from './data.ts';
 import { closeGpus } from './harness.ts';
 import { runOnTextures, texture } from './textures.ts';
 
@@ -19,7 +19,7 @@ test('copies columns bit by bit', async () => {
       const y = await runOnTextures('texture_to_buffer', 'y', {
         operands: { x: texture(x, columns), y: new Float32Array(S * N) },
         numbers: { S, N, first: before },
-        grid: [Math.ceil(N / 64), S],
+        grid: [Math.ceil(N / 64), S + SPARE],
         robustness,
       });
       expect(y).toEqual(Float32Array.from(y, (_, i) => x[Math.floor(i / N) * columns + before + (i % N)] as number));

@@ -4,7 +4,7 @@ import { loadKernelSource } from '../../src/gpu/sources.ts';
 import { Tensor } from '../../src/gpu/tensor.ts';
 import type { ElementType } from '../../src/gpu/tensor.ts';
 import { ELEMENT_CODE } from '../../src/bert/plain.ts';
-import { testGpu } from './harness.ts';
+import { isMargin, MARGIN, testGpu, withMargin } from './harness.ts';
 import type { Operand } from './harness.ts';
 
 /** A matrix that is given to a kernel as a texture. */
@@ -25,7 +25,7 @@ export interface TextureCall {
 }
 
 /** Rows below every texture, and texels beside it, that a kernel must leave alone. */
-const MARGIN = 2;
+const FRAME = 2;
 const UNTOUCHED = 0x4b1dbeef;
 
 /** A matrix of float32 as a texture, or of `element` as the words of a file. */
@@ -48,8 +48,9 @@ export async function runOnTextures(
   const gpu = await testGpu(robustness);
   const recording = new Recording(gpu);
   const textures: Tensor[] = [];
-  const place = ([name, operand]: [string, Operand | Texture]): [string, Tensor] => {
-    if (!('element' in operand)) return [name, recording.upload(name, [operand.length], operand)];
+  const place = ([name, operand]: [string, Operand | Texture], i: number): [string, Tensor] => {
+    if (!('element' in operand))
+      return [name, recording.upload(name, [operand.length + MARGIN], withMargin(operand, i))];
     const tensor = upload(gpu.device, name, operand, (made) => gpu.allocate(made));
     textures.push(tensor);
     return [name, tensor];
@@ -62,10 +63,14 @@ export async function runOnTextures(
     const operand = operands[result] as Operand | Texture;
     const [bytes] = await recording.submit([tensor]);
     const words = new Uint32Array(bytes as ArrayBuffer);
-    const [columns, count] =
-      'element' in operand ? [operand.columns, operand.values.length] : [tensor.length, operand.length];
+    if (!('element' in operand)) {
+      if (!isMargin(words.subarray(operand.length), Object.keys(operands).indexOf(result)))
+        throw new Error(`${kernel.name} wrote past the end of ${result}`);
+      return new Float32Array(words.buffer, 0, operand.length);
+    }
     const inside = (word: number): boolean =>
-      word % tensor.columns < columns && Math.floor(word / tensor.columns) * columns < count;
+      word % tensor.columns < operand.columns &&
+      Math.floor(word / tensor.columns) * operand.columns < operand.values.length;
     if (words.some((word, at) => !inside(at) && word !== UNTOUCHED))
       throw new Error(`${kernel.name} wrote beside ${result}`);
     return new Float32Array(words.filter((_, at) => inside(at)).buffer);
@@ -83,13 +88,13 @@ function upload(
 ): Tensor {
   const perWord = element === 'f32' ? 1 : 2;
   const rowWords = columns / perWord;
-  const wide = rowWords + 4 * MARGIN;
+  const wide = rowWords + 4 * FRAME;
   const rows = values.length / rowWords;
-  const words = new Uint32Array((rows + MARGIN) * wide).fill(UNTOUCHED);
+  const words = new Uint32Array((rows + FRAME) * wide).fill(UNTOUCHED);
   const own = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let row = 0; row < rows; row++) words.set(own.subarray(row * rowWords, (row + 1) * rowWords), row * wide);
-  const tensor = allocate(new Tensor(name, [rows + MARGIN, wide * perWord], { element, storage: 'texture' }));
-  const size = [tensor.texels, rows + MARGIN];
+  const tensor = allocate(new Tensor(name, [rows + FRAME, wide * perWord], { element, storage: 'texture' }));
+  const size = [tensor.texels, rows + FRAME];
   device.queue.writeTexture({ texture: tensor.resource as GPUTexture }, words, { bytesPerRow: wide * 4 }, size);
   return tensor;
 }

@@ -9,14 +9,19 @@
 // Twin      kernels/twins/find_nonfinite.ts
 
 import type { KernelSource } from '../src/gpu/kernel.ts';
+import { PANEL_TEXELS, panelTexel } from '../src/gpu/panels.ts';
 import type { ElementType } from '../src/gpu/tensor.ts';
 
 /** The exponent's bits of each number of a word. */
 const EXPONENT: Record<ElementType, string> = { f32: '0x7f800000u', f16: '0x7c00u', bf16: '0x7f80u', u32: '0u' };
 
-export function findNonfiniteTexture(element: ElementType): KernelSource {
+/** @param panels whether the matrix lies in panels, see src/gpu/panels.ts */
+export function findNonfiniteTexture(element: ElementType, panels = false): KernelSource {
   const halves = element !== 'f32';
-  const texel = 'textureLoad(x, vec2u(i % texels, i / texels), 0)';
+  const { x, y } = panels
+    ? panelTexel('(i % texels)', '(i / texels)', `((texels + ${PANEL_TEXELS - 1}u) / ${PANEL_TEXELS}u)`)
+    : { x: 'i % texels', y: 'i / texels' };
+  const texel = `textureLoad(x, vec2u(${x}, ${y}), 0)`;
   const code = `struct Size {
   N: u32, // rows
   K: u32, // columns
@@ -49,5 +54,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
 }
 `;
-  return { name: `find_nonfinite_texture_${element}`, code };
+  return { name: `find_nonfinite_texture_${element}${panels ? '_panels' : ''}`, code };
 }

@@ -16,6 +16,7 @@
 // Twin      kernels/twins/linear.ts, then kernels/twins/gelu.ts and its like
 
 import type { KernelSource } from '../src/gpu/kernel.ts';
+import { PANEL_ROWS, PANEL_TEXELS } from '../src/gpu/panels.ts';
 import type { ElementType } from '../src/gpu/tensor.ts';
 import { activationFunction } from './activation_vector.ts';
 import type { VectorActivation } from './activation_vector.ts';
@@ -34,6 +35,8 @@ export interface LinearSubgroup {
   readonly block: number;
   /** How W is stored. */
   readonly element: ElementType;
+  /** Whether W lies in panels, see src/gpu/panels.ts, or a row of it in a row of the texture. */
+  readonly panels: boolean;
   readonly activation: VectorActivation;
 }
 
@@ -43,8 +46,8 @@ export function columnsOf({ lanes, vectors }: LinearSubgroup): number {
 }
 
 export function linearSubgroup(options: LinearSubgroup): KernelSource {
-  const { dialect, lanes, rows, vectors, block, element, activation } = options;
-  const name = `linear_subgroup_${rows}x${columnsOf(options)}_${element}${activation === 'none' ? '' : `_${activation}`}`;
+  const { dialect, lanes, rows, vectors, block, element, panels, activation } = options;
+  const name = `linear_subgroup_${rows}x${columnsOf(options)}_${element}${panels ? '_panels' : ''}${activation === 'none' ? '' : `_${activation}`}`;
   const sums = new Sums('s', rows, vectors, dialect);
   const perTexel = element === 'f32' ? 4 : 8;
   const laneRows = unrolled(Math.ceil(rows / lanes), (g) => g); // rows of x that a lane fetches
@@ -59,11 +62,22 @@ export function linearSubgroup(options: LinearSubgroup): KernelSource {
   const fetchWeights = columns.flatMap((j) =>
     unrolled(block / perTexel, (q) => {
       const texel = `w${j}_${q}`;
-      const load = `let ${texel} = ${fetch('W', `k / ${perTexel}u + ${q}u`, `column${j}`, dialect)};`;
+      const at = panels
+        ? [`across${q} + slot${j}`, `panel${j} + down${q}`]
+        : [`k / ${perTexel}u + ${q}u`, `column${j}`];
+      const load = `let ${texel} = ${fetch('W', at[0] as string, at[1] as string, dialect)};`;
       return element === 'f32'
         ? load
         : `${load} ${COMPONENTS.map((pair) => `let ${texel}${pair} = widen(${texel}.${pair});`).join(' ')}`;
     }),
+  );
+  // In panels: where the texel of k lies in that of its column, and where its column begins.
+  const steps = unrolled(block / perTexel, (q) => {
+    const step = `(k / ${perTexel}u + ${q}u)`;
+    return `let across${q} = ${step} % ${PANEL_TEXELS}u * ${PANEL_ROWS}u; let down${q} = ${step} / ${PANEL_TEXELS}u;`;
+  });
+  const places = columns.map(
+    (j) => `let slot${j} = column${j} % ${PANEL_ROWS}u; let panel${j} = column${j} / ${PANEL_ROWS}u * high;`,
   );
   const gather = unrolled(block, (k) =>
     unrolled(vectors, (c) => `let w_${k}_${c} = vec4f(${unrolled(4, (i) => weight(k, 4 * c + i)).join(', ')});`).join(
@@ -108,10 +122,21 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   ${laneRows.map((g) => `let row${g} = min(first + ${g * lanes}u + lane, last);`).join(' ')}
   ${unrolled(vectors, (c) => `let texel${c} = min(group.y * ${vectors * lanes}u + ${c * lanes}u + lane, size.N / 4u - 1u);`).join(' ')}
   ${columns.map((j) => `let column${j} = 4u * texel${j >> 2} + ${j & 3}u;`).join(' ')}
-  ${sums.declare()}
+${
+  panels
+    ? `  let high = (K / ${perTexel}u + ${PANEL_TEXELS - 1}u) / ${PANEL_TEXELS}u; // rows of the texture that a panel takes
+  ${places.join(' ')}
+`
+    : ''
+}  ${sums.declare()}
   for (var k = 0u; k < K; k += ${block}u) {
     ${fetchInputs.join(' ')}
-    ${fetchWeights.join('\n    ')}
+${
+  panels
+    ? `    ${steps.join(' ')}
+`
+    : ''
+}    ${fetchWeights.join('\n    ')}
     ${gather.join('\n    ')}
 ${sums.addProducts(block, input, (k, c) => `w_${k}_${c}`)}
   }

@@ -25,7 +25,7 @@ export async function checkWeightsFinite(gpu: Gpu, weights: BertWeights<Tensor>)
     const first = recording.upload('found', [1], Uint32Array.of(NONE));
     const { element, length, storage } = matrix;
     if (storage !== 'buffer') {
-      const kernel = gpu.kernel(findNonfiniteTexture(storage === 'sampled' ? 'f32' : element));
+      const kernel = gpu.kernel(findNonfiniteTexture(storage === 'sampled' ? 'f32' : element, storage === 'panels'));
       const groups = Math.min(GROUPS, Math.ceil((matrix.texels * matrix.rows) / 64));
       recording.dispatch(kernel, { x: matrix, found: first }, { N: matrix.rows, K: matrix.columns }, [groups]);
     } else {

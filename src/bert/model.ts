@@ -26,6 +26,7 @@ import { outlineWeights } from './outline.ts';
 import type { GpuOperations, Rung, RungFactory } from './rung.ts';
 import { candidates } from './rungs.ts';
 import { checkArithmetic } from './trust.ts';
+import { tune } from './tuning.ts';
 import { elementOf, loadWeights, weightDtype } from './weights.ts';
 
 export interface ModelOptions extends GpuOptions {
@@ -200,6 +201,8 @@ async function openSession(
   try {
     const dtype = await weightDtype(checkpoint, config);
     const element = elementOf(dtype);
+    // Kernels that are named run as they are by default: whoever names them compares or reads.
+    const tuned = (options.kernels ?? 'auto') === 'auto';
     const rungs = from ?? candidates(options.kernels ?? 'auto', gpu, config, element);
     for (const [index, factory] of rungs.entries()) {
       const session = sessionOn(gpu, await factory.create(gpu, config), rungs.slice(index));
@@ -207,6 +210,7 @@ async function openSession(
         startCompiling(session, config, element);
         if (options.selfCheck !== false) await checkArithmetic(gpu, factory, config, dtype);
         await bringUp(session, checkpoint, config, layers);
+        if (tuned) await tune(gpu, session.rung, config, session.weights);
         return session;
       } catch (error) {
         const next = rungs[index + 1];

@@ -20,6 +20,16 @@ export interface GpuOperations extends Operations<Tensor> {
   asBuffer(x: Tensor): Tensor;
 }
 
+/** Ways to make a large matrix product of which the adapter decides which is fastest. All give the same bits. */
+export interface Tuning {
+  /** Rows of x in the product that is timed. */
+  readonly rows: number;
+  /** Names of the ways; the first is the default. */
+  readonly ways: readonly string[];
+  /** Goes on in this way. */
+  choose(way: string): void;
+}
+
 /**
  * A rung of the ladder for a whole forward pass: which kernels run, and where they want their weights. All rungs implement the
  * same operations, so forward.ts does not know which one runs.
@@ -28,6 +38,8 @@ export interface Rung {
   /** As `--kernels` and reports name it. */
   readonly name: string;
   readonly placement: Placement;
+  /** What is to be found out on the adapter; undefined where there is nothing to choose. */
+  readonly tuning?: Tuning | undefined;
   /** Operations that write into `recording`. */
   operations(recording: Recording): GpuOperations;
 }

@@ -12,7 +12,7 @@ import { FusedOperations } from './fused.ts';
 import type { Call, Columns, FusedKernels, LinearTiles } from './fused.ts';
 import { ELEMENT_CODE, loadPlainSources } from './plain.ts';
 import type { PlainSources } from './plain.ts';
-import type { Rung, RungFactory } from './rung.ts';
+import type { Rung, RungFactory, Tuning } from './rung.ts';
 import { tilesFor } from './tiles.ts';
 import { WrittenKernels } from './written.ts';
 
@@ -47,27 +47,41 @@ export const subgroupRung: RungFactory = {
     return undefined;
   },
 
-  async create(gpu: Gpu, config: BertConfig): Promise<Rung> {
-    const names = ['embeddings_texture', 'l2_norm_texture', 'texture_to_buffer'];
-    const [plain, embeddings, l2Norm, textureToBuffer] = await Promise.all([
-      loadPlainSources(config),
-      ...names.map(loadKernelSource),
-    ]);
-    const dialect = gpu.description.kind === 'swiftshader' ? 'scalars' : 'vectors';
-    const sources = { plain, embeddings, l2Norm, textureToBuffer } as Sources;
-    const kernels = new SubgroupKernels(gpu, config, dialect, sources);
-    return {
-      name: NAME,
-      placement: {
-        // SwiftShader spends more on unpacking a half than on its product, but its sampler widens one at little cost.
-        matrices: dialect === 'scalars' ? 'sampled' : 'texture',
-        vectors: 'texture',
-        stackedQkv: true,
-      },
-      operations: (recording) => new FusedOperations(gpu, recording, config, kernels, plain),
-    };
-  },
+  create: (gpu: Gpu, config: BertConfig): Promise<Rung> =>
+    createSubgroup(gpu, config, gpu.description.kind === 'swiftshader' ? 'scalars' : 'vectors'),
 };
+
+/** The rung in the dialect of a driver; the other's runs as well, only slower. */
+export async function createSubgroup(gpu: Gpu, config: BertConfig, dialect: Dialect): Promise<Rung> {
+  const names = ['embeddings_texture', 'l2_norm_texture', 'texture_to_buffer'];
+  const [plain, embeddings, l2Norm, textureToBuffer] = await Promise.all([
+    loadPlainSources(config),
+    ...names.map(loadKernelSource),
+  ]);
+  const sources = { plain, embeddings, l2Norm, textureToBuffer } as Sources;
+  const kernels = new SubgroupKernels(gpu, config, dialect, sources);
+  return {
+    name: NAME,
+    placement: {
+      // SwiftShader spends more on unpacking a half than on its product, but its sampler widens one at little cost.
+      matrices: dialect === 'scalars' ? 'sampled' : 'panels',
+      vectors: 'texture',
+      stackedQkv: true,
+    },
+    tuning: dialect === 'vectors' ? tuningOf(kernels) : undefined,
+    operations: (recording) => new FusedOperations(gpu, recording, config, kernels, plain),
+  };
+}
+
+function tuningOf(kernels: SubgroupKernels): Tuning {
+  return {
+    rows: 256,
+    ways: ['16 rows', '32 rows'],
+    choose(way) {
+      kernels.tiles = way === '32 rows' ? [TALL, ...TILES.vectors] : TILES.vectors;
+    },
+  };
+}
 
 interface Sources {
   readonly plain: PlainSources;
@@ -84,7 +98,6 @@ type Tile = Pick<LinearSubgroup, 'rows' | 'vectors'>;
  */
 const TILES: Record<Dialect, readonly Tile[]> = {
   vectors: [
-    { rows: 32, vectors: 1 },
     { rows: 16, vectors: 2 },
     { rows: 12, vectors: 2 },
   ],
@@ -94,10 +107,15 @@ const TILES: Record<Dialect, readonly Tile[]> = {
   ],
 };
 
+/** Faster than 16 rows where rows abound, on some processors. */
+const TALL: Tile = { rows: 32, vectors: 1 };
+
 /** The kernels of the rung on one device. */
 export class SubgroupKernels implements FusedKernels {
   readonly storage = 'texture';
   readonly queryRows: number;
+  /** Tiles of a matrix product, tallest first. */
+  tiles: readonly Tile[];
   readonly #gpu: Gpu;
   readonly #config: BertConfig;
   readonly #dialect: Dialect;
@@ -109,6 +127,7 @@ export class SubgroupKernels implements FusedKernels {
     this.#config = config;
     this.#dialect = dialect;
     this.queryRows = TILE_ROWS[dialect];
+    this.tiles = TILES[dialect];
     this.#sources = sources;
     this.#written = new WrittenKernels(gpu);
   }
@@ -120,15 +139,17 @@ export class SubgroupKernels implements FusedKernels {
   linear(S: number, W: Tensor, activation: Activation | 'none'): readonly LinearTiles[] {
     const element = W.storage === 'sampled' ? 'f32' : W.element;
     const block = this.#dialect === 'vectors' ? 8 : 4;
-    const tiles = TILES[this.#dialect];
+    const { tiles } = this;
     const covering = tilesFor(
       S,
       tiles.map(({ rows }) => rows),
     );
     return covering.map(([rows, count]) => {
       const tile = tiles.find((each) => each.rows === rows) as Tile;
-      const options = { ...this.#common, ...tile, block, element, activation };
-      const kernel = this.#written.get(`linear ${rows} ${element} ${activation}`, () => linearSubgroup(options));
+      const options = { ...this.#common, ...tile, block, element, panels: W.storage === 'panels', activation };
+      const kernel = this.#written.get(`linear ${rows} ${element} ${W.storage} ${activation}`, () =>
+        linearSubgroup(options),
+      );
       return { kernel, rows, columns: columnsOf(options), count };
     });
   }

@@ -3,6 +3,7 @@ import type { WeightDtype } from '../checkpoint/dtypes.ts';
 import { readF32, readRaw } from '../checkpoint/read.ts';
 import { ModelError, NoGpuError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { PANEL_ROWS, panelExtent, toPanels } from '../gpu/panels.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { ElementType, Storage } from '../gpu/tensor.ts';
 import type { BertConfig } from './config.ts';
@@ -32,6 +33,8 @@ interface Target {
   readonly placement: Placement;
   /** Every matrix is read through this. */
   readonly scratch: Uint8Array<ArrayBuffer>;
+  /** And is put in panels in this. */
+  readonly panels: Uint32Array<ArrayBuffer>;
 }
 
 /** The dtype of the encoder's matrices, read off the first of them. */
@@ -53,7 +56,13 @@ export async function loadWeights(
   placement: Placement,
   onFirstLayer: (weights: BertWeights<Tensor>) => void = () => {},
 ): Promise<BertWeights<Tensor>> {
-  const target: Target = { gpu, checkpoint, placement, scratch: new Uint8Array(CHUNK_BYTES) };
+  const target: Target = {
+    gpu,
+    checkpoint,
+    placement,
+    scratch: new Uint8Array(CHUNK_BYTES),
+    panels: new Uint32Array(CHUNK_BYTES / 4),
+  };
   const names = bertNames(checkpoint);
   const { hiddenSize: H } = config;
   const embeddings = {
@@ -96,7 +105,10 @@ type Three<T> = [query: T, key: T, value: T];
 async function loadQkv(target: Target, names: Three<PairNames>, H: number): Promise<Three<Dense<Tensor>>> {
   const { placement, checkpoint, gpu } = target;
   const dtypes = await Promise.all(names.map(async ({ weight }) => (await checkpoint.need(weight, [H, H])).dtype));
-  if (!placement.stackedQkv || dtypes.some((dtype) => dtype !== dtypes[0])) {
+  const alike = dtypes.every((dtype) => dtype === dtypes[0]);
+  // In panels the second and the third must each begin one.
+  const apart = placement.matrices === 'panels' && H % PANEL_ROWS !== 0;
+  if (!placement.stackedQkv || !alike || apart) {
     const [query, key, value] = names;
     return [
       await loadDense(target, query, H, H),
@@ -144,15 +156,19 @@ async function loadMatrix(
   checkLimits(target.gpu, tensor);
   target.gpu.allocate(tensor);
   const rowBytes = columns * (element === 'f32' ? 4 : 2);
+  // With two-byte numbers an odd row is no multiple of the four bytes that buffers are written in.
+  const together = storage === 'panels' ? PANEL_ROWS : 2;
   for (const [index, ref] of refs.entries()) {
     const start = index * (rows / names.length) * rowBytes;
     const write = (bytes: Uint8Array<ArrayBuffer>, offset: number): void =>
-      writeRows(target.gpu, tensor, bytes, start + offset, rowBytes);
+      storage === 'panels'
+        ? writePanels(target, tensor, bytes, (start + offset) / rowBytes)
+        : writeRows(target.gpu, tensor, bytes, start + offset, rowBytes);
     if (element === 'f32' && ref.dtype !== 'F32') {
       const writeChunk = (chunk: Float32Array<ArrayBuffer>, at: number): void => write(asBytes(chunk), at * 4);
-      await readF32(ref, writeChunk, wholeRows(CHUNK_BYTES / 4, columns));
+      await readF32(ref, writeChunk, wholeRows(CHUNK_BYTES / 4, columns, together));
     } else {
-      const chunk = wholeRows(CHUNK_BYTES, rowBytes);
+      const chunk = wholeRows(CHUNK_BYTES, rowBytes, together);
       await readRaw(ref, write, chunk <= CHUNK_BYTES ? target.scratch.subarray(0, chunk) : chunk);
     }
   }
@@ -163,9 +179,9 @@ function asBytes(chunk: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
 
-/** The most rows that fit a chunk, an even number: with two-byte numbers an odd row is no multiple of the four bytes that buffers are written in. */
-function wholeRows(limit: number, row: number): number {
-  return Math.max(2, Math.floor(limit / row / 2) * 2) * row;
+/** The most rows that fit a chunk, a multiple of `together`. */
+function wholeRows(limit: number, row: number, together: number): number {
+  return Math.max(together, Math.floor(limit / row / together) * together) * row;
 }
 
 /** Small tensors go up as float32, whatever they are in the file. */
@@ -189,6 +205,23 @@ async function writeVector(
     if (bad >= 0) throw notFinite(name, offset + bad);
     writeRows(target.gpu, tensor, asBytes(chunk), (first + offset) * 4, tensor.columns * 4);
   });
+}
+
+/** Writes rows of a matrix from `row` on, which is the first of a panel. */
+function writePanels({ gpu, panels }: Target, tensor: Tensor, bytes: Uint8Array<ArrayBuffer>, row: number): void {
+  gpu.check();
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const arranged = toPanels(words, tensor.texels, panels);
+  const [width] = tensor.extent;
+  const [, above] = panelExtent(row, tensor.texels);
+  const bytesPerRow = width * tensor.texelBytes;
+  const size = [width, arranged.byteLength / bytesPerRow];
+  gpu.device.queue.writeTexture(
+    { texture: tensor.resource as GPUTexture, origin: [0, above] },
+    arranged,
+    { bytesPerRow },
+    size,
+  );
 }
 
 function writeRows(gpu: Gpu, tensor: Tensor, bytes: Uint8Array<ArrayBuffer>, offset: number, rowBytes: number): void {
@@ -229,7 +262,7 @@ function checkLimits(gpu: Gpu, tensor: Tensor): void {
     );
   };
   if (tensor.storage !== 'buffer') {
-    need('maxTextureDimension2D', Math.max(tensor.rows, tensor.texels), limits.maxTextureDimension2D);
+    need('maxTextureDimension2D', Math.max(...tensor.extent), limits.maxTextureDimension2D);
   } else {
     need(
       'maxStorageBufferBindingSize',

@@ -64,7 +64,7 @@ export class Pool {
       GPUTextureUsage.COPY_DST;
     return this.#device.createTexture({
       label: tensor.label,
-      size: [tensor.texels, Math.max(1, tensor.rows)],
+      size: tensor.extent,
       format: tensor.format,
       usage,
     });
@@ -79,12 +79,13 @@ function size(resource: Resource): number {
 
 function fits(resource: Resource, tensor: Tensor): boolean {
   if ('createView' in resource) {
+    const [width, height] = tensor.extent;
     return (
       tensor.storage !== 'buffer' &&
       resource.format === tensor.format &&
-      resource.width === tensor.texels &&
-      resource.height >= tensor.rows &&
-      resource.height <= 2 * tensor.rows
+      resource.width === width &&
+      resource.height >= height &&
+      resource.height <= 2 * height
     );
   }
   return (

@@ -1,12 +1,14 @@
+import { panelExtent } from './panels.ts';
+
 /** How the numbers of a tensor are stored. `f16` and `bf16` are weights as they lie in their file, two numbers a word. */
 export type ElementType = 'f32' | 'f16' | 'bf16' | 'u32';
 
 /**
  * Where a tensor lies: a storage buffer, row-major; or a texture whose row is a row of the tensor. The texels of `texture` are 16 bytes
  * as they are stored: four float32, or the words of eight halves. Those of `sampled` are four numbers, float32 or float16, which the
- * driver widens when a kernel fetches them.
+ * driver widens when a kernel fetches them. `panels` is a texture with the texels of `texture` in another order, see panels.ts.
  */
-export type Storage = 'buffer' | 'texture' | 'sampled';
+export type Storage = 'buffer' | 'texture' | 'panels' | 'sampled';
 
 export interface TensorOptions {
   readonly element?: ElementType;
@@ -69,6 +71,12 @@ export class Tensor {
     return Math.ceil((this.columns * BYTES[this.element]) / this.texelBytes);
   }
 
+  /** Width and height of the texture. */
+  get extent(): readonly [width: number, height: number] {
+    const rows = Math.max(1, this.rows);
+    return this.storage === 'panels' ? panelExtent(rows, this.texels) : [this.texels, rows];
+  }
+
   /** The format of the texture. */
   get format(): GPUTextureFormat {
     if (this.element === 'f32') return 'rgba32float';
@@ -79,6 +87,15 @@ export class Tensor {
   binding(): GPUBindingResource {
     const resource = this.resource;
     if (resource === undefined) throw new Error(`tensor ${this.label} has no memory yet`);
-    return 'createView' in resource ? resource.createView() : { buffer: resource };
+    return 'createView' in resource ? viewOf(resource) : { buffer: resource };
   }
+}
+
+const views = new WeakMap<GPUTexture, GPUTextureView>();
+
+/** The texture's only view: making one for each of a pass's bindings takes longer than all else that is recorded. */
+function viewOf(texture: GPUTexture): GPUTextureView {
+  let view = views.get(texture);
+  if (!view) views.set(texture, (view = texture.createView()));
+  return view;
 }

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { findNonfiniteTexture } from '../../kernels/find_nonfinite_texture.ts';
 import { findNonfinite } from '../../kernels/twins/find_nonfinite.ts';
+import { panelExtent, toPanels } from '../../src/gpu/panels.ts';
 import { packHalves, seed, seeded } from './data.ts';
 import { closeGpus } from './harness.ts';
 import { ELEMENTS, runOnTextures, texture } from './textures.ts';
@@ -21,9 +22,9 @@ test('finds the first of those there are, whatever the grid', async () => {
         k: fc.integer({ min: 1, max: 12 }),
         groups: fc.integer({ min: 1, max: 9 }),
       }),
-      fc.integer({ min: 0, max: 3 }),
+      fc.record({ bad: fc.integer({ min: 0, max: 3 }), panels: fc.boolean() }),
       seed,
-      async ({ element, code }, { N, k, groups }, bad, start) => {
+      async ({ element, code }, { N, k, groups }, { bad, panels }, start) => {
         const K = 8 * k;
         const random = seeded(start);
         const [largest, infinity] = EXTREMES[element] as readonly [number, number];
@@ -36,8 +37,12 @@ test('finds the first of those there are, whatever the grid', async () => {
         const words = element === 'f32' ? Uint32Array.from(bits) : packHalves(Uint16Array.from(bits), code).words;
         const values =
           element === 'f32' ? new Float32Array(words.buffer) : packHalves(Uint16Array.from(bits), code).values;
-        const found = await runOnTextures(findNonfiniteTexture(element), 'found', {
-          operands: { x: texture(words, K, element), found: Uint32Array.of(NONE) },
+        const perTexel = element === 'f32' ? 4 : 8;
+        const x = panels
+          ? texture(toPanels(words, K / perTexel), panelExtent(N, K / perTexel)[0] * perTexel, element)
+          : texture(words, K, element);
+        const found = await runOnTextures(findNonfiniteTexture(element, panels), 'found', {
+          operands: { x, found: Uint32Array.of(NONE) },
           numbers: { N, K },
           grid: [groups],
         });

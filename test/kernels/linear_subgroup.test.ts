@@ -8,6 +8,7 @@ import { geluNew } from '../../kernels/twins/gelu_new.ts';
 import { linear } from '../../kernels/twins/linear.ts';
 import { relu } from '../../kernels/twins/relu.ts';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
+import { panelExtent, toPanels } from '../../src/gpu/panels.ts';
 import { numbers, packHalves, seed, seeded, weights } from './data.ts';
 import type { StoredWeights } from './data.ts';
 import { closeGpus, testGpu } from './harness.ts';
@@ -15,7 +16,8 @@ import { ELEMENTS, runOnTextures, texture } from './textures.ts';
 
 afterAll(closeGpus);
 
-type Tile = Pick<LinearSubgroup, 'rows' | 'vectors'>;
+/** A tile, and whether the weights lie in panels. */
+type Tile = Pick<LinearSubgroup, 'rows' | 'vectors'> & { readonly panels?: boolean };
 
 /** The tiles that run, and one that none of the drivers likes. */
 const TILES: Record<Dialect, { readonly block: number; readonly tiles: readonly Tile[] }> = {
@@ -69,11 +71,15 @@ describe.each(['vectors', 'scalars'] as const)('linear_subgroup, %s', (dialect) 
     first_row = 0,
   ): Promise<Float32Array> {
     const { subgroupSize: lanes } = await testGpu(robustness);
-    const options = { dialect, lanes, ...tile, block, element, activation };
+    const options = { dialect, lanes, panels: false, ...tile, block, element, activation };
+    const words = new Uint32Array(W.words.buffer);
+    const perTexel = element === 'f32' ? 4 : 8;
+    const stored = options.panels ? toPanels(words, K / perTexel) : words;
+    const width = options.panels ? panelExtent(N, K / perTexel)[0] * perTexel : K;
     return runOnTextures(linearSubgroup(options), 'y', {
       operands: {
         x: texture(x, K),
-        W: texture(element === 'f32' ? new Float32Array(W.words.buffer) : W.words, K, element),
+        W: texture(element === 'f32' ? new Float32Array(stored.buffer) : stored, width, element),
         b: texture(b, N),
         y: texture(new Float32Array(S * N), N),
       },
@@ -93,12 +99,12 @@ describe.each(['vectors', 'scalars'] as const)('linear_subgroup, %s', (dialect) 
         }),
         fc.constantFrom(...tiles),
         fc.constantFrom(...elements),
-        fc.boolean(),
+        fc.record({ panels: fc.boolean(), robustness: fc.boolean() }),
         seed,
-        async ({ S, n, k }, tile, element, robustness, start) => {
+        async ({ S, n, k }, tile, element, { panels, robustness }, start) => {
           const size = { S, N: 4 * n, K: 8 * k };
           const data = draw(start, size, element);
-          const y = await run(tile, size, data, 'none', robustness);
+          const y = await run({ ...tile, panels }, size, data, 'none', robustness);
           const atol = sumTolerance(size.K, 2, block) + ROUNDING * 2 * size.K;
           allclose(y, linear(data.x, data.W.values, data.b, size), { atol });
         },
@@ -134,7 +140,8 @@ describe.each(['vectors', 'scalars'] as const)('linear_subgroup, %s', (dialect) 
   test('a row has the same bits in every tile, wherever it lies and whatever is beside it', async () => {
     const size = { S: 67, N: 72, K: 768 };
     const data = draw(5, size, elements.at(-1) as (typeof ELEMENTS)[number]);
-    const [whole, ...others] = await Promise.all(tiles.map((tile) => run(tile, size, data)));
+    const stored = tiles.flatMap((tile) => [tile, { ...tile, panels: true }]);
+    const [whole, ...others] = await Promise.all(stored.map((tile) => run(tile, size, data)));
     for (const other of others) expect(other).toEqual(whole);
     for (const s of [0, 13, 66]) {
       const alone = await run(

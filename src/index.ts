@@ -37,8 +37,19 @@ export interface LoadOptions extends ModelOptions {
  */
 export async function load(options: LoadOptions = {}): Promise<Layer8> {
   const { folder, name } = await resolveModel(options.model);
-  const tokenizer = await loadTokenizer(folder);
-  return new Layer8(await BertModel.open(folder, options), tokenizer, { folder, name });
+  // While the driver compiles and weights are read, this thread has time for the vocabulary.
+  const opening = BertModel.open(folder, options);
+  opening.catch(() => {});
+  try {
+    const tokenizer = await loadTokenizer(folder);
+    return new Layer8(await opening, tokenizer, { folder, name });
+  } catch (error) {
+    await opening.then(
+      (model) => model[Symbol.asyncDispose](),
+      () => {},
+    );
+    throw error;
+  }
 }
 
 /** A model on a GPU, and its tokenizer. Calls may overlap: they queue. Dispose it, and the process can end. */

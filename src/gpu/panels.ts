@@ -35,18 +35,16 @@ export function toPanels(
   const length = height * WIDTH * WORDS;
   const panels = into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint32Array(length);
   const high = Math.ceil(texels / PANEL_TEXELS); // rows of the texture that a panel takes
-  let from = 0;
   for (let n = 0; n < rows; n++) {
-    const panel = Math.floor(n / PANEL_ROWS) * high;
-    for (let t = 0; t < texels; t++) {
-      const x = (t % PANEL_TEXELS) * PANEL_ROWS + (n % PANEL_ROWS);
-      const y = panel + Math.floor(t / PANEL_TEXELS);
-      const to = (y * WIDTH + x) * WORDS;
+    let to = (Math.floor(n / PANEL_ROWS) * high * WIDTH + (n % PANEL_ROWS)) * WORDS;
+    const end = (n + 1) * texels * WORDS;
+    for (let from = n * texels * WORDS; from < end; from += WORDS) {
       panels[to] = words[from] as number;
       panels[to + 1] = words[from + 1] as number;
       panels[to + 2] = words[from + 2] as number;
       panels[to + 3] = words[from + 3] as number;
-      from += WORDS;
+      // The next texel of a row is 32 texels on, in the next row of the texture too: that begins where this one ends.
+      to += PANEL_ROWS * WORDS;
     }
   }
   return panels;

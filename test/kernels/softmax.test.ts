@@ -81,8 +81,12 @@ test('the sum is taken in blocks of 32', async () => {
   const { table } = batchOf(random, Array<number>(200).fill(2));
   const weights = await run(pairs, table, { S: 400, A: 1, longest: 2 });
   const exponentials = Array.from({ length: 200 }, (_, j) => (j === 0 ? 1 : (weights[4 * j + 1] as number)));
-  const [first] = await run(scores, batchOf(random, [200]).table, { S: 1, A: 1, longest: 200 });
-  expect(first).toBe(Math.fround(1 / blockSum(exponentials, 32)));
+  // The same scores in 200 rows of which each is one longer than the one before.
+  const rows = Float32Array.from({ length: 200 * 200 }, (_, i) => scores[i % 200] as number);
+  const growing = Uint32Array.from({ length: 4 * 200 }, (_, i) => (i % 4 === 3 ? (i >> 2) + 1 : 0));
+  const probabilities = await run(rows, growing, { S: 200, A: 1, longest: 200 });
+  for (let s = 0; s < 200; s++)
+    expect(probabilities[200 * s]).toBe(Math.fround(1 / blockSum(exponentials.slice(0, s + 1), 32)));
 });
 
 test('a sequence does not depend on what it is packed with', async () => {

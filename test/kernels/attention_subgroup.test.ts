@@ -90,6 +90,17 @@ describe.each(['vectors', 'scalars'] as const)('attention_subgroup, %s', (dialec
     }
   });
 
+  test('nothing outside a sequence is read', async () => {
+    const { batch, size, rows } = draw(seeded(19), [6, 9, 70], { A: 2, D: 64 });
+    const expected = await run(rows, batch, size);
+    const [from, to] = [6 * size.H, 15 * size.H];
+    for (const matrix of Object.values(rows) as Float32Array[]) matrix.fill(Number.NaN, from, to);
+    const context = await run(rows, batch, size);
+    expect(context.slice(0, from)).toEqual(expected.slice(0, from));
+    expect(context.slice(from, to).every(Number.isNaN)).toBe(true);
+    expect(context.slice(to)).toEqual(expected.slice(to));
+  });
+
   test.each([
     ['NaN', Number.NaN, 1],
     ['−∞', -1e30, 1e30],

@@ -134,6 +134,20 @@ test('query, key and value side by side give the same as apart, and a sequence t
   }
 });
 
+test('nothing outside a sequence is read', async () => {
+  const heads = { A: 2, D: 20 };
+  const H = heads.A * heads.D;
+  const batch = batchOf(seeded(0), [6, 9, 70]);
+  const qkv = draw(seeded(19), batch.rows * H);
+  const expected = await run(qkv, batch, heads);
+  const [from, to] = [6 * H, 15 * H];
+  for (const matrix of qkv) matrix.fill(Number.NaN, from, to);
+  const context = await run(qkv, batch, heads);
+  expect(context.slice(0, from)).toEqual(expected.slice(0, from));
+  expect(context.slice(from, to).every(Number.isNaN)).toBe(true);
+  expect(context.slice(to)).toEqual(expected.slice(to));
+});
+
 test('hostile numbers: exp would overflow, one score outweighs all, all are equal', async () => {
   const heads = { A: 1, D: 4 };
   const batch = batchOf(seeded(0), [3, 3]);

@@ -58,3 +58,21 @@ test('the largest and the smallest numbers are finite', async () => {
 test('what lies after the last number does not count', async () => {
   expect(await run(Uint32Array.of(0x3c00 | (0x7c00 << 16)), 1, 1, 1)).toBe(NONE);
 });
+
+test.each([0, 1, 2])(
+  'every number is looked at: each by itself, the last of any count, stored as %i',
+  async (ELEMENT) => {
+    const infinity = [0x7f800000, 0x7c00, 0x7f80][ELEMENT] as number;
+    const runOf = async (count: number, at: number): Promise<number> => {
+      const numbers = Array.from({ length: count }, (_, i) => (i === at ? infinity : 0));
+      const words = ELEMENT === 0 ? Uint32Array.from(numbers) : packHalves(Uint16Array.from(numbers), ELEMENT).words;
+      return run(words, count, ELEMENT, 1);
+    };
+    for (let count = 1; count <= 17; count++) expect(await runOf(count, count - 1)).toBe(count - 1);
+    // A workgroup comes around three times, and looks at 64 runs of four words each time.
+    const numbers = ELEMENT === 0 ? 4 : 8;
+    for (const four of [0, 1, 63, 64, 65, 127, 128, 129, 191]) {
+      expect(await runOf(192 * numbers, four * numbers + 1)).toBe(four * numbers + 1);
+    }
+  },
+);

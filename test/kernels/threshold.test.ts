@@ -59,3 +59,19 @@ test('a θ that is given: as both order statistics, whether or not a token has i
   expect([...(await run(input, Float32Array.of(22, 22), false))]).toEqual([22, 22, 22, 21, -1, 3, 0, 0]);
   expect([...(await run(input, Float32Array.of(0, 0), false))]).toEqual([0, 0, 0, -1, 19, 3, 3, 0]);
 });
+
+test('a θ that is given where nothing is ranked, or only norms of 0 are', async () => {
+  const input: Ranking = {
+    norms: Float32Array.of(0, 0, 21),
+    ranked: Uint32Array.of(1, 0, 0),
+    cuts: [
+      { start: 0, length: 2, lo: 0, g: 0 },
+      { start: 1, length: 2, lo: 0, g: 0 },
+      { start: 3, length: 0, lo: 0, g: 0 },
+    ],
+    longest: 2,
+  };
+  const summary = await run(input, new Float32Array(6).fill(20), false);
+  const none = [-1, -1, -1, -1, -1, 0, 0, 0];
+  expect([...summary]).toEqual([20, 20, 20, 0, -1, 1, 0, 0, ...none, ...none]);
+});

@@ -44,3 +44,7 @@ test('a NaN among the pieces is not lost', async () => {
   for (const how of ['max', 'mean'] as const)
     expect([...(await run(norms, Uint32Array.of(0, 3), how))]).toEqual([Number.NaN]);
 });
+
+test('norms of 0 make 0', async () => {
+  for (const how of HOW) expect([...(await run(new Float32Array(2), Uint32Array.of(0, 2), how))]).toEqual([0]);
+});

@@ -35,6 +35,8 @@ export class Kernel {
   /** Binding of the uniform; −1 where the kernel has none. */
   readonly uniformBinding: number;
   readonly layout: GPUBindGroupLayout;
+  /** The bind groups of earlier dispatches, by what they bind: a batch of the same shape finds its memory, and its groups, again. */
+  readonly groups = new Map<string, GPUBindGroup>();
   /** Rejects where the driver cannot compile the kernel. */
   readonly pipeline: Promise<GPUComputePipeline>;
 

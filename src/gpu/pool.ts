@@ -6,7 +6,10 @@ type Resource = GPUBuffer | GPUTexture;
 export class Pool {
   readonly #device: GPUDevice;
   readonly #free: Resource[] = [];
-  readonly #all = new Set<Resource>();
+  readonly #freeUniforms: GPUBuffer[] = [];
+  /** All memory, and when it was made. */
+  readonly #all = new Map<Resource, number>();
+  #made = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -16,21 +19,46 @@ export class Pool {
   create(tensor: Tensor): Resource {
     const resource =
       tensor.storage === 'buffer' ? this.#buffer(tensor.label, tensor.byteLength) : this.#texture(tensor);
-    this.#all.add(resource);
+    this.#all.set(resource, this.#made++);
     return resource;
   }
 
-  /** Memory of at least the tensor's size, from what was released where something fits without wasting more than half of it. */
+  /**
+   * Memory of at least the tensor's size, from what was released where something fits without wasting more than half of it. Of the
+   * smallest it is the oldest, so that the same batch gets the same memory again, whatever was released in which order.
+   */
   acquire(tensor: Tensor): Resource {
-    let best = -1;
-    for (const [index, resource] of this.#free.entries()) {
-      if (fits(resource, tensor) && (best < 0 || size(resource) < size(this.#free[best] as Resource))) best = index;
+    let best: Resource | undefined;
+    for (const resource of this.#free) {
+      if (fits(resource, tensor) && (!best || this.#before(resource, best))) best = resource;
     }
-    return best < 0 ? this.create(tensor) : (this.#free.splice(best, 1)[0] as Resource);
+    if (!best) return this.create(tensor);
+    this.#free.splice(this.#free.indexOf(best), 1);
+    return best;
+  }
+
+  /** Whether `a` is smaller than `b`, or as large and older. */
+  #before(a: Resource, b: Resource): boolean {
+    return size(a) < size(b) || (size(a) === size(b) && (this.#all.get(a) ?? 0) < (this.#all.get(b) ?? 0));
   }
 
   release(resource: Resource): void {
     this.#free.push(resource);
+  }
+
+  /** A buffer for the numbers of a recording's dispatches. */
+  acquireUniforms(bytes: number): GPUBuffer {
+    const index = this.#freeUniforms.findIndex((buffer) => buffer.size >= bytes);
+    if (index >= 0) return this.#freeUniforms.splice(index, 1)[0] as GPUBuffer;
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    // In powers of two, so that a batch with some more dispatches finds it large enough.
+    const buffer = this.#device.createBuffer({ label: 'uniforms', size: 2 ** Math.ceil(Math.log2(bytes)), usage });
+    this.#all.set(buffer, this.#made++);
+    return buffer;
+  }
+
+  releaseUniforms(buffer: GPUBuffer): void {
+    this.#freeUniforms.push(buffer);
   }
 
   /** Frees what no tensor uses now. */
@@ -45,9 +73,10 @@ export class Pool {
   }
 
   destroy(): void {
-    for (const resource of this.#all) resource.destroy();
+    for (const resource of this.#all.keys()) resource.destroy();
     this.#all.clear();
     this.#free.length = 0;
+    this.#freeUniforms.length = 0;
   }
 
   #buffer(label: string, bytes: number): GPUBuffer {

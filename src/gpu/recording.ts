@@ -13,6 +13,8 @@ interface Step {
 
 /** A number of a uniform starts where WebGPU lets a binding start. */
 const UNIFORM_ALIGNMENT = 256;
+/** Bind groups that a kernel remembers: those of the last few shapes of a batch. */
+const MOST_GROUPS = 512;
 
 /**
  * A list of dispatches that is submitted once. Recording only writes down; `submit` finds memory for every tensor, records one
@@ -86,14 +88,15 @@ export class Recording {
     const borrowed: (GPUBuffer | GPUTexture)[] = [];
     let refused = false;
     const own: GPUBuffer[] = [];
+    let uniforms: GPUBuffer | undefined;
     try {
       return await gpu.guard(`${this.#steps.length} dispatches`, async () => {
         this.#allocate(reads, borrowed);
         for (const { tensor, data } of this.#uploads) {
           device.queue.writeBuffer(tensor.resource as GPUBuffer, 0, data.buffer, data.byteOffset, data.byteLength);
         }
-        const { uniforms, offsets } = this.#uniforms();
-        if (uniforms) own.push(uniforms);
+        const offsets = this.#offsets();
+        uniforms = this.#uniforms(offsets);
         const encoder = device.createCommandEncoder();
         const pass = encoder.beginComputePass();
         for (const [index, step] of this.#steps.entries()) {
@@ -126,6 +129,7 @@ export class Recording {
       for (const resource of borrowed) pool.release(resource);
       // What was refused must not be handed out again, and what was not makes room for a smaller batch.
       if (refused) pool.trim();
+      if (uniforms) pool.releaseUniforms(uniforms);
       for (const buffer of own) buffer.destroy();
       for (const tensor of this.#owned) tensor.resource = undefined;
     }
@@ -178,27 +182,30 @@ export class Recording {
     }
   }
 
-  #uniforms(): { uniforms: GPUBuffer | undefined; offsets: number[] } {
-    const offsets: number[] = [];
-    let bytes = 0;
-    for (const { kernel } of this.#steps) {
-      offsets.push(bytes);
-      bytes += Math.ceil(kernel.uniformBytes / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT;
-    }
-    if (bytes === 0) return { uniforms: undefined, offsets };
+  /** Where the numbers of each dispatch lie, and at the end how many bytes there are. */
+  #offsets(): number[] {
+    const offsets = [0];
+    for (const { kernel } of this.#steps)
+      offsets.push((offsets.at(-1) as number) + Math.ceil(kernel.uniformBytes / UNIFORM_ALIGNMENT) * UNIFORM_ALIGNMENT);
+    return offsets;
+  }
+
+  #uniforms(offsets: readonly number[]): GPUBuffer | undefined {
+    const bytes = offsets.at(-1) as number;
+    if (bytes === 0) return undefined;
     const data = new DataView(new ArrayBuffer(bytes));
     for (const [index, { kernel, numbers }] of this.#steps.entries())
       kernel.writeUniform(data, offsets[index] as number, numbers);
-    const uniforms = this.#gpu.device.createBuffer({
-      label: 'uniforms',
-      size: bytes,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
+    const uniforms = this.#gpu.pool.acquireUniforms(bytes);
     this.#gpu.device.queue.writeBuffer(uniforms, 0, data.buffer);
-    return { uniforms, offsets };
+    return uniforms;
   }
 
   #bind({ kernel, operands }: Step, uniforms: GPUBuffer | undefined, offset: number): GPUBindGroup {
+    const bound = Object.entries(operands).map(([name, { resource }]) => `${name} ${identity(resource)}`);
+    const key = [...bound, `${identity(uniforms)} ${offset}`].join();
+    const known = kernel.groups.get(key);
+    if (known) return known;
     const entries: GPUBindGroupEntry[] = Object.entries(operands).map(([name, tensor]) => ({
       binding: kernel.operands.get(name)?.binding ?? -1,
       resource: tensor.binding(),
@@ -209,8 +216,23 @@ export class Recording {
         resource: { buffer: uniforms, offset, size: kernel.uniformBytes },
       });
     }
-    return this.#gpu.device.createBindGroup({ label: kernel.name, layout: kernel.layout, entries });
+    const group = this.#gpu.device.createBindGroup({ label: kernel.name, layout: kernel.layout, entries });
+    // Groups of memory that is gone are never asked for again: they go with the others.
+    if (kernel.groups.size >= MOST_GROUPS) kernel.groups.clear();
+    kernel.groups.set(key, group);
+    return group;
   }
+}
+
+const identities = new WeakMap<object, number>();
+let identified = 0;
+
+/** A number for each object: no other gets it, not even when the first is gone. */
+function identity(object: object | undefined): number {
+  if (!object) return 0;
+  let number = identities.get(object);
+  if (number === undefined) identities.set(object, (number = ++identified));
+  return number;
 }
 
 /** A row of a texture is copied to a multiple of 256 bytes. */

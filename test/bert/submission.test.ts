@@ -27,6 +27,7 @@ function inputs(count: number): MeasuredInput[] {
 interface Work {
   submissions: number;
   dispatches: number;
+  bindGroups: number;
   mappedBytes: number;
   /** How many copies went into mapped buffers. */
   copies: number;
@@ -35,13 +36,17 @@ interface Work {
 /** Runs `work` and counts what reaches the device. */
 async function counted(work: () => Promise<unknown>): Promise<Work> {
   const { device } = model.gpu;
-  const found: Work = { submissions: 0, dispatches: 0, mappedBytes: 0, copies: 0 };
-  const { createBuffer, createCommandEncoder } = device;
+  const found: Work = { submissions: 0, dispatches: 0, bindGroups: 0, mappedBytes: 0, copies: 0 };
+  const { createBuffer, createCommandEncoder, createBindGroup } = device;
   const { queue } = device;
   const { submit } = queue;
   queue.submit = (commands) => {
     found.submissions++;
     return submit.call(queue, commands);
+  };
+  device.createBindGroup = (descriptor) => {
+    found.bindGroups++;
+    return createBindGroup.call(device, descriptor);
   };
   device.createBuffer = (descriptor) => {
     const buffer = createBuffer.call(device, descriptor);
@@ -77,7 +82,7 @@ async function counted(work: () => Promise<unknown>): Promise<Work> {
   try {
     await work();
   } finally {
-    Object.assign(device, { createBuffer, createCommandEncoder });
+    Object.assign(device, { createBuffer, createCommandEncoder, createBindGroup });
     queue.submit = submit;
   }
   return found;
@@ -100,6 +105,14 @@ test('64 sequences are one submission with as many dispatches as one', async () 
   expect(many.submissions).toBe(1);
   expect(many.dispatches).toBe(one.dispatches);
   expect(many.dispatches).toBeGreaterThan(8 * 7);
+});
+
+test('a batch of a shape that was there before makes no bind group', async () => {
+  await measured(5);
+  expect((await measured(5)).bindGroups).toBe(0);
+  // Those of another shape are made once.
+  const run = await measured(7);
+  expect(run.bindGroups).toBeLessThanOrEqual(run.dispatches);
 });
 
 test('what comes back is small, and was never a hidden state', async () => {

@@ -121,14 +121,16 @@ try {
 }
 console.log(`${survived} of ${counted} mutants survived (${((100 * survived) / Math.max(1, counted)).toFixed(1)} %)`);
 
-/** Tests that speak of the kernel: the one of its name, else all that mention it. */
+/** The test of the kernel's name. Else those of the kernels that are built from it, or else all that mention it. */
 function testsOf(file: string): string[] {
   const name = file.replace(/\.\w+$/, '');
   const all = readdirSync(join(root, 'test', 'kernels')).filter((test) => test.endsWith('.test.ts'));
-  const mentions = all.filter((test) =>
-    new RegExp(`\\b${name}\\b`).test(readFileSync(join(root, 'test', 'kernels', test), 'utf8')),
-  );
-  return (all.includes(`${name}.test.ts`) ? [`${name}.test.ts`] : mentions).map((test) => `test/kernels/${test}`);
+  if (all.includes(`${name}.test.ts`)) return [`test/kernels/${name}.test.ts`];
+  const users = files.filter((user) => readFileSync(join(root, 'kernels', user), 'utf8').includes(`from './${file}'`));
+  if (users.length > 0) return [...new Set(users.flatMap(testsOf))];
+  return all
+    .filter((test) => new RegExp(`\\b${name}\\b`).test(readFileSync(join(root, 'test', 'kernels', test), 'utf8')))
+    .map((test) => `test/kernels/${test}`);
 }
 
 /** All mutants of a kernel in an order that the seed decides. Declarations and comments are left alone. */

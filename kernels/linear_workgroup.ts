@@ -55,7 +55,7 @@ export function linearInvocations({ rows, columns, rowsEach }: LinearTile): numb
 
 export function linearWorkgroup({ tile, element, activation }: LinearWorkgroup): KernelSource {
   const { rows, columns, rowsEach } = tile;
-  const name = `linear_workgroup_${rows}x${columns}_${element}${activation === 'none' ? '' : `_${activation}`}`;
+  const name = `linear_workgroup_${rows}x${columns}x${rowsEach}_${element}${activation === 'none' ? '' : `_${activation}`}`;
   const across = columns / 4;
   const down = rows / rowsEach;
   const loaded = (across * down) / QUADS; // rows of a tile that the workgroup loads at once

@@ -1,3 +1,4 @@
+import { CompileError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Recording } from '../gpu/recording.ts';
 import { pack } from './batch.ts';
@@ -56,18 +57,25 @@ async function fastestWay(
     await recording.submit(products.slice(-1));
     return (performance.now() - start) / 1000;
   };
+  const [first] = ways as [string];
+  const best = new Map<string, number>();
   let longest = 0;
   for (const way of ways) {
-    await seconds(way, 1); // compiles
-    longest = Math.max(longest, await seconds(way, 1));
+    try {
+      await seconds(way, 1); // compiles
+      longest = Math.max(longest, await seconds(way, 1));
+      best.set(way, Infinity);
+    } catch (error) {
+      // A way that this driver cannot compile is not taken; without the first the rung cannot run.
+      if (!(error instanceof CompileError) || way === first) throw error;
+    }
   }
+  const able = [...best.keys()];
   const repeats = Math.min(MOST_REPEATS, Math.max(1, Math.ceil(ROUND_SECONDS / longest)));
-  const best = new Map(ways.map((way) => [way, Infinity]));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const way of ways) best.set(way, Math.min(best.get(way) as number, await seconds(way, repeats)));
+    for (const way of able) best.set(way, Math.min(best.get(way) as number, await seconds(way, repeats)));
   }
-  const [first] = ways as [string];
-  return ways.reduce((chosen, way) => {
+  return able.reduce((chosen, way) => {
     const handicap = chosen === first ? WORTHWHILE : 1;
     return (best.get(way) as number) < handicap * (best.get(chosen) as number) ? way : chosen;
   }, first);

@@ -12,7 +12,7 @@ import type { Activation, BertConfig } from './config.ts';
 import { FusedOperations } from './fused.ts';
 import type { Call, Columns, FusedKernels, LinearTiles } from './fused.ts';
 import { ELEMENT_CODE, loadPlainSources } from './plain.ts';
-import type { Rung, RungFactory } from './rung.ts';
+import type { Rung, RungFactory, Tuning } from './rung.ts';
 import { WrittenKernels } from './written.ts';
 
 const NAME = 'workgroup';
@@ -23,6 +23,13 @@ export const LINEAR_TILES: readonly [LinearTile, ...LinearTile[]] = [
   { rows: 16, columns: 32, rowsEach: 2 },
 ];
 const SMALLEST = LINEAR_TILES.at(-1) as LinearTile;
+
+/** The largest, and others that a GPU may prefer in its place, by what tuning calls them: more numbers in registers and fewer invocations. */
+export const LARGE_TILES: Readonly<Record<string, LinearTile>> = {
+  '64 × 64, 4 rows each': LINEAR_TILES[0],
+  '64 × 64, 8 rows each': { rows: 64, columns: 64, rowsEach: 8 },
+  '128 × 64, 8 rows each': { rows: 128, columns: 64, rowsEach: 8 },
+};
 
 /**
  * Workgroups below which a larger tile is not worth it: GPUs have 8 to 132 compute units, WebGPU does not say how many, and one that
@@ -38,9 +45,9 @@ export const ATTENTION_TILES: readonly AttentionTile[] = [
 ];
 
 /** The largest tile that still gives the whole GPU work. */
-export function linearTile(S: number, N: number): LinearTile {
+export function linearTile(S: number, N: number, tiles: readonly LinearTile[] = LINEAR_TILES): LinearTile {
   const workgroups = ({ rows, columns }: LinearTile): number => Math.ceil(S / rows) * Math.ceil(N / columns);
-  return LINEAR_TILES.find((tile) => workgroups(tile) >= ENOUGH_WORKGROUPS) ?? SMALLEST;
+  return tiles.find((tile) => workgroups(tile) >= ENOUGH_WORKGROUPS) ?? SMALLEST;
 }
 
 /** The tile of attention for heads of this size where a workgroup has so many bytes of shared memory; undefined where none fits. */
@@ -82,14 +89,32 @@ export const workgroupRung: RungFactory = {
     return {
       name: NAME,
       placement: { matrices: 'buffer', vectors: 'buffer', stackedQkv: true },
+      tuning: tuningOf(kernels, gpu),
       operations: (recording) => new FusedOperations(gpu, recording, config, kernels, plain),
     };
   },
 };
 
+function tuningOf(kernels: WorkgroupKernels, { device: { limits } }: Gpu): Tuning {
+  const fitting = Object.entries(LARGE_TILES).filter(
+    ([, tile]) =>
+      linearStorage(tile) <= limits.maxComputeWorkgroupStorageSize &&
+      linearInvocations(tile) <= limits.maxComputeInvocationsPerWorkgroup,
+  );
+  return {
+    rows: 1024,
+    ways: fitting.map(([name]) => name),
+    choose(way) {
+      kernels.tiles = [LARGE_TILES[way] as LinearTile, SMALLEST];
+    },
+  };
+}
+
 /** The kernels of the rung on one device. */
 class WorkgroupKernels implements FusedKernels {
   readonly storage = 'buffer';
+  /** Tiles of a matrix product, largest first. */
+  tiles: readonly LinearTile[] = LINEAR_TILES;
   readonly #gpu: Gpu;
   readonly #config: BertConfig;
   readonly #embeddings: KernelSource;
@@ -116,9 +141,9 @@ class WorkgroupKernels implements FusedKernels {
   }
 
   linear(S: number, W: Tensor, activation: Activation | 'none'): readonly LinearTiles[] {
-    const tile = linearTile(S, W.rows);
+    const tile = linearTile(S, W.rows, this.tiles);
     const options = { tile, element: W.element, activation };
-    const kernel = this.#written.get(`linear ${tile.rows} ${W.element} ${activation}`, () => linearWorkgroup(options));
+    const kernel = this.#written.get(`linear ${JSON.stringify(options)}`, () => linearWorkgroup(options));
     return [{ kernel, rows: tile.rows, columns: tile.columns, count: Math.ceil(S / tile.rows) }];
   }
 

@@ -8,6 +8,7 @@ import type { Rung } from '../../src/bert/rung.ts';
 import { candidates } from '../../src/bert/rungs.ts';
 import { tune } from '../../src/bert/tuning.ts';
 import { loadWeights } from '../../src/bert/weights.ts';
+import { CompileError } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts';
 import { closeGpus, testGpu } from '../kernels/harness.ts';
 import { BERT } from '../support.ts';
@@ -39,6 +40,7 @@ async function choices(ways = ['slow', 'fast', 'slower']): Promise<string[]> {
     operations(recording) {
       const ops = rung.operations(recording);
       const times = { slow: 20, slower: 30 }[chosen.at(-1) as string] ?? 1;
+      if (chosen.at(-1) === 'broken') throw new CompileError('does not compile');
       const linear = ops.linear.bind(ops);
       ops.linear = (x, dense) => {
         for (let i = 1; i < times; i++) linear(x, dense);
@@ -68,6 +70,11 @@ test('what is kept of other ways, or damaged, is found out again', async () => {
   expect(
     (await Promise.all((await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')))).sort(),
   ).toEqual(['fast', 'nonsense']);
+});
+
+test('a way that the driver does not compile is not taken, unless it is the only one', async () => {
+  expect((await choices(['slow', 'broken', 'fast'])).at(-1)).toBe('fast');
+  await expect(choices(['broken', 'fast'])).rejects.toThrow(CompileError);
 });
 
 test('a rung without a choice is left as it is', async () => {

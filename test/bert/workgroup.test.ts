@@ -1,10 +1,14 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BertModel } from '../../src/bert/model.ts';
+import { readConfig } from '../../src/bert/config.ts';
 import type { BertConfig } from '../../src/bert/config.ts';
 import { RUNGS, candidates } from '../../src/bert/rungs.ts';
-import { LINEAR_TILES, linearTile, workgroupRung } from '../../src/bert/workgroup.ts';
-import type { Gpu } from '../../src/gpu/device.ts';
+import type { LinearTile } from '../../kernels/linear_workgroup.ts';
+import { LARGE_TILES, LINEAR_TILES, linearTile, workgroupRung } from '../../src/bert/workgroup.ts';
+import { Gpu } from '../../src/gpu/device.ts';
+import { Recording } from '../../src/gpu/recording.ts';
 import { compareCase } from '../../src/verify/compare.ts';
 import { readReference } from '../../src/verify/reference.ts';
 import { ADAPTER, BERT, REFERENCE, TINY } from '../support.ts';
@@ -52,6 +56,37 @@ test('few rows are computed by small tiles, so that there is work for a whole GP
   expect(linearTile(128, 768)).toBe(small);
   expect(linearTile(128, 3072)).toBe(large);
   expect(linearTile(1024, 768)).toBe(large);
+});
+
+test('tuning may choose any of the large tiles: the bits are the same', async () => {
+  const adapter = ADAPTER === undefined ? {} : { adapter: ADAPTER };
+  await using gpu = await Gpu.open(adapter);
+  const config = { ...(await readConfig(BERT)), hiddenSize: 48, intermediateSize: 4096 };
+  const rung = await workgroupRung.create(gpu, config);
+  const x = Float32Array.from({ length: 70 * 48 }, (_, i) => Math.sin(i));
+  const W = Float32Array.from({ length: 4096 * 48 }, (_, i) => Math.sin(2 * i));
+  const b = Float32Array.from({ length: 4096 }, (_, i) => Math.sin(3 * i));
+  const results: string[] = [];
+  for (const way of rung.tuning?.ways ?? []) {
+    rung.tuning?.choose(way);
+    const recording = new Recording(gpu);
+    const ops = rung.operations(recording);
+    const dense = {
+      weight: recording.upload('W', [4096, 48], W),
+      bias: recording.upload('b', [4096], b),
+    };
+    const y = ops.asBuffer(ops.linear(recording.upload('x', [70, 48], x), dense));
+    const [bytes] = await recording.submit([y]);
+    results.push(
+      createHash('sha256')
+        .update(new Uint8Array(bytes as ArrayBuffer))
+        .digest('hex'),
+    );
+    const [tile] = Object.entries(LARGE_TILES).find(([name]) => name === way) as [string, LinearTile];
+    expect(recording.makerOf(y)).toContain(tile.split(',')[0]?.replace(' × ', 'x'));
+  }
+  expect(results).toHaveLength(3);
+  expect(new Set(results).size).toBe(1);
 });
 
 describe('what runs where', () => {

@@ -17,21 +17,22 @@ interface Matrix {
   /** The numbers as bits, row by row. */
   readonly bits: readonly number[];
   readonly K: number;
+  /** Rows that the kernel is told of, where there are more. */
+  readonly N?: number;
   readonly panels: boolean;
 }
 
 /** What the kernel finds in the matrix, and what there is to be found. */
 async function find(
   { element, code }: (typeof ELEMENTS)[number],
-  { bits, K, panels }: Matrix,
+  { bits, K, N = bits.length / K, panels }: Matrix,
   groups: number,
 ): Promise<{ found: number; expected: number }> {
   const words = element === 'f32' ? Uint32Array.from(bits) : packHalves(Uint16Array.from(bits), code).words;
   const values = element === 'f32' ? new Float32Array(words.buffer) : packHalves(Uint16Array.from(bits), code).values;
   const perTexel = element === 'f32' ? 4 : 8;
-  const N = bits.length / K;
   const x = panels
-    ? texture(toPanels(words, K / perTexel), panelExtent(N, K / perTexel)[0] * perTexel, element)
+    ? texture(toPanels(words, K / perTexel), panelExtent(bits.length / K, K / perTexel)[0] * perTexel, element)
     : texture(words, K, element);
   const found = await runOnTextures(findNonfiniteTexture(element, panels), 'found', {
     operands: { x, found: Uint32Array.of(NONE) },
@@ -71,18 +72,26 @@ test('finds the first of those there are, whatever the grid', async () => {
 });
 
 describe.each(ELEMENTS)('stored as $element', (stored) => {
-  test.each([false, true])(
-    'every texel is looked at, every number of one, and nothing beside; panels: %s',
-    async (panels) => {
-      const perTexel = stored.element === 'f32' ? 4 : 8;
-      const K = 6 * perTexel;
-      const foundAt = async (at: number): Promise<void> => {
-        const bits = Array.from({ length: 32 * K }, (_, i) => (i === at ? EXTREMES[stored.element][1] : 0));
-        expect((await find(stored, { bits, K, panels }, 1)).found).toBe(at < bits.length ? at : NONE);
-      };
-      for (let n = 0; n < perTexel; n++) await foundAt(7 * perTexel + n);
-      // A workgroup comes around three times, and looks at 64 texels each time.
-      for (const texel of [0, 1, 63, 64, 65, 127, 128, 129, 191, 192]) await foundAt(texel * perTexel + 1);
-    },
-  );
+  const perTexel = stored.element === 'f32' ? 4 : 8;
+  const infinity = EXTREMES[stored.element][1];
+
+  test.each([false, true])('every texel is looked at, and every number of one; panels: %s', async (panels) => {
+    const K = 6 * perTexel;
+    const foundAt = async (at: number): Promise<void> => {
+      const bits = Array.from({ length: 33 * K }, (_, i) => (i === at ? infinity : 0));
+      // The row below the matrix does not count.
+      expect((await find(stored, { bits, K, N: 32, panels }, 1)).found).toBe(at < 32 * K ? at : NONE);
+    };
+    for (let n = 0; n < perTexel; n++) await foundAt(7 * perTexel + n);
+    // A workgroup comes around three times, and looks at 64 texels each time.
+    for (const texel of [0, 1, 63, 64, 65, 127, 128, 129, 191, 192]) await foundAt(texel * perTexel);
+  });
+
+  test.each([15, 16, 17, 32])('rows of %i texels, around the width of a panel', async (texels) => {
+    const K = texels * perTexel;
+    for (const at of [K - 1, 33 * K, 65 * K + perTexel]) {
+      const bits = Array.from({ length: 70 * K }, (_, i) => (i === at ? infinity : 0));
+      expect((await find(stored, { bits, K, panels: true }, 3)).found).toBe(at);
+    }
+  });
 });

@@ -7,7 +7,7 @@ import { gelu } from '../../kernels/twins/gelu.ts';
 import { geluNew } from '../../kernels/twins/gelu_new.ts';
 import { linear } from '../../kernels/twins/linear.ts';
 import { relu } from '../../kernels/twins/relu.ts';
-import { LINEAR_TILES } from '../../src/bert/workgroup.ts';
+import { LARGE_TILES, LINEAR_TILES } from '../../src/bert/workgroup.ts';
 import { allclose, ROUNDING, sumTolerance } from '../allclose.ts';
 import { extent, numbers, packHalves, seed, seeded, weights } from './data.ts';
 import { closeGpus, runKernel } from './harness.ts';
@@ -39,7 +39,9 @@ async function run(x: Float32Array, W: Uint32Array, b: Float32Array, size: Size,
   return (await runKernel(source, { operands, numbers: { ...size, first_row: 0 }, grid, robustness })).y;
 }
 
-describe.each(LINEAR_TILES.map((tile) => ({ tile, name: `${tile.rows} × ${tile.columns}` })))(
+const TILES = [...new Set([...LINEAR_TILES, ...Object.values(LARGE_TILES)])];
+
+describe.each(TILES.map((tile) => ({ tile, name: `${tile.rows} × ${tile.columns}, ${tile.rowsEach} rows each` })))(
   'tile $name',
   ({ tile }) => {
     test('is x Wᵀ + b', async () => {
@@ -74,7 +76,7 @@ test('a row is the same in every tile, whatever it is packed with', async () => 
   const W = weights(random, size.N * size.K, 1);
   const [x, b] = [numbers(random, size.S * size.K), numbers(random, size.N)];
   const packed = await run(x, W.words, b, size, { tile: large, storedAs: 1 });
-  expect(await run(x, W.words, b, size, { tile: small, storedAs: 1 })).toEqual(packed);
+  for (const tile of TILES) expect(await run(x, W.words, b, size, { tile, storedAs: 1 })).toEqual(packed);
   for (const s of [0, 17, 74]) {
     const own = x.slice(s * size.K, (s + 1) * size.K);
     const alone = await run(own, W.words, b, { ...size, S: 1 }, { tile: small, storedAs: 1 });

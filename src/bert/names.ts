@@ -43,7 +43,9 @@ export interface BertNames {
  * from it). Opens no file and reads nothing; a tensor that is missing is noticed by whoever asks for it.
  */
 export function bertNames(checkpoint: { has(name: string): boolean }): BertNames {
-  const prefix = checkpoint.has('embeddings.word_embeddings.weight') ? '' : 'bert.';
+  // By any of three, so that where one is missing it is missed by its right name.
+  const bare = ['embeddings.word_embeddings', 'embeddings.position_embeddings', 'encoder.layer.0.intermediate.dense'];
+  const prefix = bare.some((name) => checkpoint.has(`${name}.weight`)) ? '' : 'bert.';
   const dense = (name: string): PairNames => ({ weight: `${name}.weight`, bias: `${name}.bias` });
   const layerNorm = (name: string): PairNames =>
     checkpoint.has(`${name}.gamma`) ? { weight: `${name}.gamma`, bias: `${name}.beta` } : dense(name);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ModelError } from '../errors.ts';
 import { cachedCommits, missingFiles, modelFolder, readRef } from './cache.ts';
@@ -55,12 +55,18 @@ const FORMS =
   "Give a folder in Hugging Face's layout, or the name of a model on the hub: ORG/NAME or ORG/NAME@revision.";
 
 async function resolveDefault(env: NodeJS.ProcessEnv, packaged: string | null): Promise<ResolvedModel> {
-  if (packaged !== null) return { folder: packaged, name: DEFAULT_NAME };
+  if (packaged !== null) return { folder: shortest(packaged), name: DEFAULT_NAME };
   const folder = await findInCache({ repo: DEFAULT_REPO, revision: null }, env);
   if (folder !== null) return { folder, name: DEFAULT_REPO };
   throw new ModelError('no model: this package carries no weights, and none were downloaded yet', {
     hint: `layer8 weights pull ${DEFAULT_REPO} downloads BERT-base (440 MB) once. --model DIR uses a folder.`,
   });
+}
+
+/** A folder as one would type it here: relative to the working directory where it lies below. Results name it, and so are the same in every clone. */
+function shortest(folder: string): string {
+  const below = relative('', folder);
+  return below === '' || below.startsWith('..') || isAbsolute(below) ? folder : below;
 }
 
 /**

@@ -191,6 +191,21 @@ describe('a single file', () => {
     expect(tensor.byteLength).toBe(4 * 48 * 48);
   });
 
+  test.each(['', 'bert.'])(
+    'names begin with "%s" where any of three tensors does: a missing one is missed by its name',
+    (prefix) => {
+      const all = [
+        'embeddings.word_embeddings',
+        'embeddings.position_embeddings',
+        'encoder.layer.0.intermediate.dense',
+      ];
+      for (const missing of all) {
+        const there = new Set(all.filter((name) => name !== missing).map((name) => `${prefix}${name}.weight`));
+        expect(bertNames(there).embeddings.word).toBe(`${prefix}embeddings.word_embeddings.weight`);
+      }
+    },
+  );
+
   // fault 11
   test('a tensor that is missing, with the names nearest to it', async () => {
     await using checkpoint = await openCheckpoint(join(TINY, TINY_MODELS[0]));

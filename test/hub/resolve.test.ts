@@ -1,5 +1,5 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
 import { packagedWeights, resolveModel } from '../../src/hub/resolve.ts';
@@ -50,6 +50,11 @@ test('no name: the clone’s weights, else their original in the cache, else the
   for (const name of [undefined, 'bert-base-uncased']) {
     expect(await resolveModel(name, { env, packaged: '/clone/weights' })).toEqual({
       folder: '/clone/weights',
+      name: 'bert-base-uncased',
+    });
+    // As one in the clone would type it: results of two clones are the same.
+    expect(await resolveModel(name, { env, packaged: resolve('weights/bert-base-uncased') })).toEqual({
+      folder: join('weights', 'bert-base-uncased'),
       name: 'bert-base-uncased',
     });
     const error = await failure(resolveModel(name, { env, packaged: null }));

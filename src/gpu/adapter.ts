@@ -33,7 +33,7 @@ export interface AdapterOptions {
   name?: string;
   /** Takes each warning, one sentence; `console.warn` where it is left out. */
   warn?: (message: string) => void;
-  /** false drops the bounds checks that Dawn puts into shaders (Node only; kernels check their own bounds). */
+  /** false drops the bounds checks that Dawn puts into shaders, and clears no memory (Node only; kernels check their own bounds). */
   robustness?: boolean;
 }
 

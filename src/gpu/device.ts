@@ -13,7 +13,8 @@ export interface GpuOptions {
   /** Longest time to wait for one answer of the GPU, in seconds. */
   timeout?: number;
   /**
-   * Dawn's bounds checks on every access, besides those of the kernels, which are tested without. Default off; a browser has them always.
+   * Dawn's bounds checks on every access, besides those of the kernels, which are tested without, and memory that is cleared before its
+   * first use. Default off; a browser has them always.
    */
   robustness?: boolean;
   warn?: (message: string) => void;

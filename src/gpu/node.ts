@@ -23,9 +23,15 @@ const OLDEST_MESA = 25;
 /** Best first. */
 const PREFERENCE: AdapterDescription['kind'][] = ['gpu', 'lavapipe', 'software', 'swiftshader'];
 
+/**
+ * No bounds checks besides those of the kernels, and no clearing of memory that a kernel writes whole before one reads it: Dawn
+ * clears a texture from a buffer as large as the texture, which doubled what a batch took while it began.
+ */
+const UNGUARDED = ['enable-dawn-features=disable_robustness', 'disable-dawn-features=lazy_clear_resource_on_first_use'];
+
 /** `openAdapter` in Node. */
 export async function openNodeAdapter({ name, warn, robustness }: Settings): Promise<OpenedAdapter> {
-  const flags = robustness ? [] : ['enable-dawn-features=disable_robustness'];
+  const flags = robustness ? [] : UNGUARDED;
   const bundled = await findSwiftShader();
   if (bundled && name?.trim().toLowerCase() === 'swiftshader') {
     return opened(await openSwiftShader(bundled, flags, warn), byName(name), warn);

@@ -1,11 +1,13 @@
 import type { Checkpoint, TensorRef } from '../checkpoint/checkpoint.ts';
 import type { WeightDtype } from '../checkpoint/dtypes.ts';
 import { readF32, readRaw } from '../checkpoint/read.ts';
+import type { ChunkPair } from '../checkpoint/read.ts';
 import { ModelError, NoGpuError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { PANEL_ROWS, panelExtent, toPanels } from '../gpu/panels.ts';
 import { Tensor } from '../gpu/tensor.ts';
 import type { ElementType, Storage } from '../gpu/tensor.ts';
+import { awake } from '../gpu/wait.ts';
 import type { BertConfig } from './config.ts';
 import { bertNames } from './names.ts';
 import type { LayerNames, PairNames } from './names.ts';
@@ -32,7 +34,7 @@ interface Target {
   readonly checkpoint: Checkpoint;
   readonly placement: Placement;
   /** Every matrix is read through this. */
-  readonly scratch: Uint8Array<ArrayBuffer>;
+  readonly scratch: ChunkPair;
   /** And is put in panels in this. */
   readonly panels: Uint32Array<ArrayBuffer>;
 }
@@ -60,7 +62,7 @@ export async function loadWeights(
     gpu,
     checkpoint,
     placement,
-    scratch: new Uint8Array(CHUNK_BYTES),
+    scratch: [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)],
     panels: new Uint32Array(CHUNK_BYTES / 4),
   };
   const names = bertNames(checkpoint);
@@ -73,13 +75,17 @@ export async function loadWeights(
     layerNorm: await loadLayerNorm(target, names.embeddings.layerNorm, H),
   };
   const loaded: LayerWeights<Tensor>[] = [];
+  // What is written lies in memory twice until the GPU has taken it: it takes a layer while the next is read, not the whole model.
+  let taken = Promise.resolve<unknown>(undefined);
   for (let l = 0; l < layers; l++) {
-    loaded.push(await loadLayer(target, names.layer(l), H, config.intermediateSize));
+    loaded.push(await awake(() => loadLayer(target, names.layer(l), H, config.intermediateSize)));
     if (l === 0) onFirstLayer({ embeddings, layers: [...loaded] });
-    // What is written lies in memory twice until the GPU has taken it: a layer at a time, not the whole model.
+    await taken;
     gpu.device.queue.submit([]);
-    await gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+    taken = gpu.wait(gpu.device.queue.onSubmittedWorkDone());
+    taken.catch(() => {});
   }
+  await taken;
   return { embeddings, layers: loaded };
 }
 
@@ -169,7 +175,8 @@ async function loadMatrix(
       await readF32(ref, writeChunk, wholeRows(CHUNK_BYTES / 4, columns, together));
     } else {
       const chunk = wholeRows(CHUNK_BYTES, rowBytes, together);
-      await readRaw(ref, write, chunk <= CHUNK_BYTES ? target.scratch.subarray(0, chunk) : chunk);
+      const [one, two] = target.scratch;
+      await readRaw(ref, write, chunk <= CHUNK_BYTES ? [one.subarray(0, chunk), two.subarray(0, chunk)] : chunk);
     }
   }
   return tensor;

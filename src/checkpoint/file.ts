@@ -75,7 +75,7 @@ export class FileSource implements ByteSource {
     const then = this.#opened;
     let states: Identity[];
     try {
-      states = [await this.#handle.stat({ bigint: true }), await stat(this.name, { bigint: true })];
+      states = await Promise.all([this.#handle.stat({ bigint: true }), stat(this.name, { bigint: true })]);
     } catch (cause) {
       throw isAbsent(cause) ? this.#changed() : cannotRead(this.name, cause);
     }

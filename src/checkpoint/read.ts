@@ -33,21 +33,43 @@ export async function readF32(
 }
 
 /**
- * Reads a tensor's bytes as they lie in the file (little-endian), chunk by chunk.
- * @param sink takes each chunk, with the offset of its first byte; the array is used again for the next one
- * @param into bytes a chunk, or the array to read into: whoever reads many tensors need not leave one array each behind
+ * Reads a tensor's bytes as they lie in the file (little-endian), chunk by chunk, the next one while the sink has this one.
+ * @param sink takes each chunk, with the offset of its first byte; the array is used again for the one after the next
+ * @param into bytes a chunk, or two arrays of that size to read into: whoever reads many tensors need not leave some behind each
  */
 export async function readRaw(
   tensor: TensorRef,
   sink: (chunk: Uint8Array<ArrayBuffer>, byteOffset: number) => void | Promise<void>,
-  into: number | Uint8Array<ArrayBuffer> = CHUNK_BYTES,
+  into: number | ChunkPair = CHUNK_BYTES,
 ): Promise<void> {
-  const chunk = typeof into === 'number' ? new Uint8Array(Math.min(into, tensor.byteLength)) : into;
-  for (let offset = 0; offset < tensor.byteLength; offset += chunk.byteLength) {
-    const length = Math.min(chunk.byteLength, tensor.byteLength - offset);
-    await tensor.read(offset, length, chunk);
-    await sink(chunk.subarray(0, length), offset);
+  const { byteLength } = tensor;
+  let [chunk, other] = typeof into === 'number' ? chunkPair(Math.min(into, byteLength), byteLength) : into;
+  const read = (offset: number, target: Uint8Array): Promise<Uint8Array> | undefined => {
+    if (offset >= byteLength) return undefined;
+    const reading = tensor.read(offset, Math.min(target.byteLength, byteLength - offset), target);
+    reading.catch(() => {}); // it may fail before the sink is done and anybody waits
+    return reading;
+  };
+  let reading = read(0, chunk);
+  try {
+    for (let offset = 0; reading; offset += chunk.byteLength) {
+      await reading;
+      reading = read(offset + chunk.byteLength, other);
+      await sink(chunk.subarray(0, Math.min(chunk.byteLength, byteLength - offset)), offset);
+      [chunk, other] = [other, chunk];
+    }
+  } finally {
+    // Where the sink failed: nothing is under way any more when the file is closed.
+    await reading?.catch(() => {});
   }
+}
+
+/** Two arrays of one size. */
+export type ChunkPair = readonly [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+
+/** Two arrays of `size` bytes, the second empty where `total` has no second chunk. */
+function chunkPair(size: number, total: number): ChunkPair {
+  return [new Uint8Array(size), new Uint8Array(total > size ? size : 0)];
 }
 
 /** A whole tensor as float32: for tensors that are small, or are compared element by element. */

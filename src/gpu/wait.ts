@@ -3,6 +3,18 @@
 
 const PAUSE_MS = 0.3;
 let cell: Int32Array | undefined;
+/** How much is under way on this thread that a sleep would hold up. */
+let busy = 0;
+
+/** Does `work`, which reads files and the like: meanwhile no wait sleeps. */
+export async function awake<T>(work: () => Promise<T>): Promise<T> {
+  busy++;
+  try {
+    return await work();
+  } finally {
+    busy--;
+  }
+}
 
 /** Waits for `promise` and sleeps between two turns of the event loop while it is pending. Node only. */
 export async function waitSleeping<T>(promise: Promise<T>): Promise<T> {
@@ -14,7 +26,7 @@ export async function waitSleeping<T>(promise: Promise<T>): Promise<T> {
   });
   const turn = (): void => {
     if (!pending) return;
-    Atomics.wait(sleeper, 0, 0, PAUSE_MS);
+    if (busy === 0) Atomics.wait(sleeper, 0, 0, PAUSE_MS);
     setImmediate(turn);
   };
   setImmediate(turn);

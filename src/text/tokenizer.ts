@@ -73,7 +73,7 @@ export class Tokenizer {
     if (model['type'] !== undefined || model['continuing_subword_prefix'] === undefined) {
       requireType(tokenizerJson, 'model', 'WordPiece', source);
     }
-    const vocab = readVocabulary(model, source);
+    const { vocab, tokens } = readVocabulary(model, source);
     const unknownToken = stringOr(model['unk_token'], '[UNK]');
     if (!Object.hasOwn(vocab, unknownToken)) {
       throw new ModelError(
@@ -94,7 +94,7 @@ export class Tokenizer {
     const added = readAddedTokens(tokenizerJson, vocab, source);
     const reader = new PieceReader(normalizer, new AddedTokens(added, normalizer), wordPiece);
     const templates = readTemplates(tokenizerJson['post_processor'], source);
-    const tokens = tokensById(vocab, added);
+    for (const { content, id } of added) tokens[id] = content;
     for (const place of [...templates.single, ...templates.pair]) {
       if ('id' in place && tokens[place.id] === undefined) {
         throw new ModelError(
@@ -213,10 +213,14 @@ function readNormalizer(tokenizerJson: JsonObject, source: string): NormalizerFl
   };
 }
 
-function readVocabulary(model: JsonObject, source: string): Record<string, number> {
+/** The vocabulary, and its tokens by id. Ids may have holes: those have no token. */
+function readVocabulary(model: JsonObject, source: string): { vocab: Record<string, number>; tokens: string[] } {
   const vocab = field(model, 'vocab', source);
-  for (const [token, id] of Object.entries(vocab)) wholeNumber(id, `id of ${JSON.stringify(token)}`, source);
-  return vocab as Record<string, number>;
+  const tokens: string[] = [];
+  for (const [token, id] of Object.entries(vocab)) {
+    tokens[wholeNumber(id, () => `id of ${JSON.stringify(token)}`, source)] = token;
+  }
+  return { vocab: vocab as Record<string, number>, tokens };
 }
 
 /** As in the Rust library an added token that is in the vocabulary has the vocabulary's id, whatever the list says. */
@@ -231,14 +235,6 @@ function readAddedTokens(tokenizerJson: JsonObject, vocab: Record<string, number
     const id = wholeNumber(token['id'], `id of ${content}`, source);
     return new AddedToken({ ...token, content, id: Object.hasOwn(vocab, content) ? vocab[content] : id });
   });
-}
-
-/** Ids may have holes: those have no token. */
-function tokensById(vocab: Record<string, number>, added: readonly AddedToken[]): string[] {
-  const tokens: string[] = [];
-  for (const [token, id] of Object.entries(vocab)) tokens[id] = token;
-  for (const { content, id } of added) tokens[id] = content;
-  return tokens;
 }
 
 /** Files without a limit state a number beyond any text, about 1e30. */

@@ -140,6 +140,44 @@ describe('chunks', () => {
     expect(await readAllF32(tensor)).toHaveLength(0);
   });
 
+  test('the next one is read while the sink has one, and no read outlives the call', async () => {
+    const tensor = await tensorOf('F32', bytesOf(values), [1000]);
+    const reads: { offset: number; done: boolean }[] = [];
+    const watched: TensorRef = {
+      ...tensor,
+      read: async (offset, length, into) => {
+        const read = { offset, done: false };
+        reads.push(read);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        read.done = true;
+        return tensor.read(offset, length, into);
+      },
+    };
+    const begun: number[] = [];
+    await readRaw(watched, () => void begun.push(reads.length), 1024);
+    expect(begun).toEqual([2, 3, 4, 4]);
+    reads.length = 0;
+    const fail = (): never => {
+      throw new Error('full');
+    };
+    await expect(readRaw(watched, fail, 1024)).rejects.toThrow('full');
+    expect(reads).toEqual([
+      { offset: 0, done: true },
+      { offset: 1024, done: true },
+    ]);
+  });
+
+  test('a read that fails ends the reading, whatever the sink does meanwhile', async () => {
+    const tensor = await tensorOf('F32', bytesOf(values), [1000]);
+    const broken: TensorRef = {
+      ...tensor,
+      read: (offset, length, into) =>
+        offset === 1024 ? Promise.reject(new Error('gone')) : tensor.read(offset, length, into),
+    };
+    const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+    await expect(readRaw(broken, turn, 1024)).rejects.toThrow('gone');
+  });
+
   test('what a sink throws ends the reading', async () => {
     const tensor = await tensorOf('F32', bytesOf(values), [1000]);
     let calls = 0;

@@ -48,7 +48,7 @@ function multiplyAdds(chains: number, form: string, expression: string): KernelS
 
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let start = y[id.x];
+  let start = f32(id.x) * 1e-9f;
   let m = 0.5f + start;
   let a = 0.25f + start;
   ${names.map((name, i) => `var ${name} = start + ${i}f;`).join(' ')}

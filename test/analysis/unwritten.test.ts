@@ -3,39 +3,37 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { createSubgroup, subgroupRung } from '../../src/bert/subgroup.ts';
 import { Gpu } from '../../src/gpu/device.ts';
 import { load } from '../../src/index.ts';
-import type { AnalysisOptions, SequenceResult } from '../../src/index.ts';
+import type { AnalysisOptions, Layer8, SequenceResult } from '../../src/index.ts';
 import { ADAPTER } from '../support.ts';
 import { writeModel } from './made-model.ts';
 import type { MadeModel } from './made-model.ts';
 import { recorded, temporaryFolder } from './support.ts';
 
-// Memory is not cleared before it is used (the robustness flag says so), so no kernel may read what nothing wrote. Here all
-// memory begins as bytes of 0xff: NaN as a number of any size, and the largest index. Results must keep their bits.
+// Memory is not cleared before it is used, so no kernel may read what nothing wrote. Here all memory holds bytes of 0xff before a
+// tensor gets it, NaN as a number of any size and the largest index, and then zeros: results must keep their bits.
 
 const { vocabulary, models } = await recorded<{ vocabulary: string[]; models: (MadeModel & { name: string })[] }>(
   'models',
 );
 afterEach(() => vi.restoreAllMocks());
 
-/** Fills whatever memory a tensor gets, new or used. Returns how many bytes that were. */
-function poison({ device: { queue }, pool }: Gpu): () => number {
-  let filled = 0;
+/** Fills whatever memory a tensor gets, new or used, with `held.byte`, and counts the bytes. */
+function fillMemory({ device: { queue }, pool }: Gpu, held: { byte: number; filled: number }): void {
   const fill = (resource: GPUBuffer | GPUTexture): typeof resource => {
     if ('createView' in resource) {
       const bytesPerRow = resource.width * (resource.format === 'rgba16float' ? 8 : 16);
-      const bytes = new Uint8Array(bytesPerRow * resource.height).fill(0xff);
+      const bytes = new Uint8Array(bytesPerRow * resource.height).fill(held.byte);
       queue.writeTexture({ texture: resource }, bytes, { bytesPerRow }, [resource.width, resource.height]);
-      filled += bytes.length;
+      held.filled += bytes.length;
     } else {
-      queue.writeBuffer(resource, 0, new Uint8Array(resource.size).fill(0xff));
-      filled += resource.size;
+      queue.writeBuffer(resource, 0, new Uint8Array(resource.size).fill(held.byte));
+      held.filled += resource.size;
     }
     return resource;
   };
   const { create, acquire } = pool;
   pool.create = (tensor) => fill(create.call(pool, tensor));
   pool.acquire = (tensor) => fill(acquire.call(pool, tensor));
-  return () => filled;
 }
 
 const TEXTS = [
@@ -51,13 +49,12 @@ const OPTIONS: Partial<AnalysisOptions>[] = [
   { layer: 0, quantile: 0.3, boundary: 'exclusive', threshold: 5 },
 ];
 
-async function results(model: string, kernels: string): Promise<SequenceResult[][]> {
-  await using layer8 = await load({ model, adapter: ADAPTER, kernels, layers: 1 });
+async function results(layer8: Layer8): Promise<SequenceResult[][]> {
   const found: SequenceResult[][] = [];
   for (const options of OPTIONS) found.push((await layer8.analyze(TEXTS, { layer: 1, ...options })).sequences);
   const { states } = await layer8.hiddenStates('The fox.', { layer: 1 });
   expect(states.every(Number.isFinite)).toBe(true);
-  if (kernels !== 'plain') return found;
+  if (layer8.adapter.kernels !== 'plain') return found;
   // Selection has the same kernels on every rung; these are enough tokens for radix.
   const many = Array.from({ length: 700 }, (_, i) => TEXTS[i % TEXTS.length] as string);
   const { sequences } = await layer8.analyze(many, { layer: 1, scope: 'corpus' });
@@ -79,14 +76,16 @@ test.each([
   const made = models.find((each) => each.name === name) as MadeModel;
   const model = await writeModel(join(await temporaryFolder(), name), made, vocabulary);
   const kernels = rung.split(' ')[0] as string;
-  const clean = await results(model, kernels);
+  const held = { byte: 0xff, filled: 0 };
   const open = Gpu.open.bind(Gpu);
-  let filled = (): number => 0;
   vi.spyOn(Gpu, 'open').mockImplementation(async (options) => {
     const gpu = await open(options);
-    filled = poison(gpu);
+    fillMemory(gpu, held);
     return gpu;
   });
-  expect(await results(model, kernels)).toEqual(clean);
-  expect(filled()).toBeGreaterThan(100_000);
+  await using layer8 = await load({ model, adapter: ADAPTER, kernels, layers: 1 });
+  const poisoned = await results(layer8);
+  held.byte = 0;
+  expect(poisoned).toEqual(await results(layer8));
+  expect(held.filled).toBeGreaterThan(100_000);
 });

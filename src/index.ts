@@ -11,7 +11,7 @@ import { BertModel } from './bert/model.ts';
 import type { ModelOptions } from './bert/model.ts';
 import { loadTokenizer } from './text/load.ts';
 import type { Encoding, Tokenizer } from './text/tokenizer.ts';
-import { resolveModel } from './hub/resolve.ts';
+import { pathFromHere, resolveModel } from './hub/resolve.ts';
 import { VERSION } from './version.ts';
 
 export type { Inputs, StreamOptions } from './analysis/analyze.ts';
@@ -63,7 +63,7 @@ export class Layer8 implements AsyncDisposable {
     this.#bert = bert;
     this.#tokenizer = tokenizer;
     const { numHiddenLayers, hiddenSize } = bert.config;
-    this.model = { name, path: folder, dtype: bert.dtype, layers: numHiddenLayers, hidden: hiddenSize };
+    this.model = { name, path: pathFromHere(folder), dtype: bert.dtype, layers: numHiddenLayers, hidden: hiddenSize };
   }
 
   /** The adapter that runs the model, and the rung of the kernel ladder. */

@@ -33,7 +33,7 @@ interface Target {
   readonly gpu: Gpu;
   readonly checkpoint: Checkpoint;
   readonly placement: Placement;
-  /** Every matrix is read through this. */
+  /** Every matrix is read through these, by turns. */
   readonly scratch: ChunkPair;
   /** And is put in panels in this. */
   readonly panels: Uint32Array<ArrayBuffer>;

@@ -1,6 +1,6 @@
 import { readConfig } from '../bert/config.ts';
 import { InputError } from '../errors.ts';
-import { resolveModel } from '../hub/resolve.ts';
+import { pathFromHere, resolveModel } from '../hub/resolve.ts';
 import type { TokenizedSequence } from '../report/report.ts';
 import { loadTokenizer } from '../text/load.ts';
 import type { InputText } from '../text/records.ts';
@@ -63,7 +63,7 @@ export async function tokenizeCommand(args: string[], io: CommandIo): Promise<nu
     const [tokenizer, config] = await Promise.all([loadTokenizer(folder), readConfig(folder)]);
     const maxLength = Math.min(tokenizer.modelMaxLength, config.maxPositionEmbeddings);
     const destination = await openDestination(parsed, io);
-    const head = { layer8: VERSION, model: { name, path: folder }, options: { long, stride } };
+    const head = { layer8: VERSION, model: { name, path: pathFromHere(folder) }, options: { long, stride } };
     const report = tokenizeReport(destination, head, inputs.many);
     const sequences = tokenizeAll(inputs.texts(), tokenizer, long, { maxLength, stride }, inputs.many, io.signal);
     await writeReport(report, sequences, destination.output, started);

@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { BertModel } from '../bert/model.ts';
 import { readConfig } from '../bert/config.ts';
 import { InputError } from '../errors.ts';
-import { resolveModel } from '../hub/resolve.ts';
+import { pathFromHere, resolveModel } from '../hub/resolve.ts';
 import { verifyFolder } from '../hub/verify.ts';
 import { tableLines, naturalWidth } from '../report/layout.ts';
 import { send } from '../report/stream.ts';
 import type { AdapterReport } from '../analysis/result.ts';
-import { compareCase } from '../verify/compare.ts';
+import { PYTORCH_FACTOR, compareCase, withinPytorch } from '../verify/compare.ts';
 import type { CaseReport, StageReport, Stages } from '../verify/compare.ts';
 import { readReference } from '../verify/reference.ts';
 import type { ReferenceSet } from '../verify/reference.ts';
@@ -69,12 +69,6 @@ interface VerifyResult {
   pass: boolean;
 }
 
-/**
- * PyTorch's own largest error over all cases is the measure of float32; ours may be this many times that. The largest over a few
- * short cases is noise, so `--only` leaves this out.
- */
-const PYTORCH_FACTOR = 1.5;
-
 /** `layer8 verify`. Returns 1 where anything is out. */
 export async function verifyCommand(args: string[], io: CommandIo): Promise<number> {
   const parsed = parseCommand(SPEC, args);
@@ -107,6 +101,7 @@ export async function verifyCommand(args: string[], io: CommandIo): Promise<numb
     await verifySet(set, folder, layerOption, only, options, parsed.has('stages'), result, io, json);
   }
   if (result.cases.length === 0) throw new InputError(`no case of the reference is called ${only?.join(', ')}`);
+  // The largest of a few short cases is noise.
   const excess = only === undefined && !withinPytorch(result.cases);
   result.pass = result.cases.every(({ pass }) => pass) && result.files.length === 0 && !excess;
   if (json) await send(io.stdout, `${JSON.stringify(result, null, 2)}\n`);
@@ -156,16 +151,6 @@ async function verifySet(
         await send(io.stdout, line);
     if (!json && allStages) for (const line of stageLines(report.stages ?? [])) await send(io.stdout, line);
   }
-}
-
-/** Whether our largest error is that of float32, by PyTorch's, where that was recorded. */
-export function withinPytorch(cases: readonly Pick<CaseReport, 'maxAbsError' | 'pytorchMaxAbsError'>[]): boolean {
-  const compared = cases.filter(({ pytorchMaxAbsError }) => pytorchMaxAbsError !== null);
-  const worst = (of: (report: (typeof cases)[number]) => number): number => Math.max(0, ...compared.map(of));
-  return (
-    worst(({ maxAbsError }) => maxAbsError) <=
-    PYTORCH_FACTOR * worst(({ pytorchMaxAbsError }) => pytorchMaxAbsError ?? 0)
-  );
 }
 
 /** Reference data that comes with layer8: beside the sources of a clone, and in the package. */
@@ -218,7 +203,7 @@ function rows(reports: readonly CaseReport[], names: readonly string[]): string[
 
 function heading(folder: string, layer: number, adapter: AdapterReport, names: readonly string[]): string {
   const [head = ''] = rows([], names);
-  return `\n${folder}, to layer ${layer}, on ${adapter.name}, ${adapter.kernels} kernels\n${head}`;
+  return `\n${pathFromHere(folder)}, to layer ${layer}, on ${adapter.name}, ${adapter.kernels} kernels\n${head}`;
 }
 
 function stageLines(stages: readonly StageReport[]): string[] {

@@ -55,18 +55,12 @@ const FORMS =
   "Give a folder in Hugging Face's layout, or the name of a model on the hub: ORG/NAME or ORG/NAME@revision.";
 
 async function resolveDefault(env: NodeJS.ProcessEnv, packaged: string | null): Promise<ResolvedModel> {
-  if (packaged !== null) return { folder: shortest(packaged), name: DEFAULT_NAME };
+  if (packaged !== null) return { folder: packaged, name: DEFAULT_NAME };
   const folder = await findInCache({ repo: DEFAULT_REPO, revision: null }, env);
   if (folder !== null) return { folder, name: DEFAULT_REPO };
   throw new ModelError('no model: this package carries no weights, and none were downloaded yet', {
     hint: `layer8 weights pull ${DEFAULT_REPO} downloads BERT-base (440 MB) once. --model DIR uses a folder.`,
   });
-}
-
-/** A folder as one would type it here: relative to the working directory where it lies below. Results name it, and so are the same in every clone. */
-function shortest(folder: string): string {
-  const below = relative('', folder);
-  return below === '' || below.startsWith('..') || isAbsolute(below) ? folder : below;
 }
 
 /**
@@ -127,4 +121,10 @@ function isPackageRoot(folder: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** How results name a folder: from the working directory where it lies below, so that those of two clones are the same. */
+export function pathFromHere(folder: string): string {
+  const below = relative('', folder);
+  return below === '' || below.startsWith('..') || isAbsolute(below) ? folder : below;
 }

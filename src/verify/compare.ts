@@ -15,6 +15,9 @@ const STATE = { atol: 1e-5, rtol: 5e-6 };
 /** The norm of a row, relative to itself. */
 const TAS_RTOL = 5e-7;
 
+/** PyTorch's own largest error over all cases of a reference is the measure of float32; ours may be this many times that. */
+export const PYTORCH_FACTOR = 1.5;
+
 /** One stage against its reference. */
 export interface StageReport {
   stage: string;
@@ -175,4 +178,14 @@ function distance(
     share = Math.max(share, error === 0 ? 0 : error / (atol + rtol * Math.abs(expected)));
   }
   return { max, share };
+}
+
+/** Whether our largest error is that of float32, by PyTorch's, where that was recorded. */
+export function withinPytorch(cases: readonly Pick<CaseReport, 'maxAbsError' | 'pytorchMaxAbsError'>[]): boolean {
+  const compared = cases.filter(({ pytorchMaxAbsError }) => pytorchMaxAbsError !== null);
+  const worst = (of: (report: (typeof cases)[number]) => number): number => Math.max(0, ...compared.map(of));
+  return (
+    worst(({ maxAbsError }) => maxAbsError) <=
+    PYTORCH_FACTOR * worst(({ pytorchMaxAbsError }) => pytorchMaxAbsError ?? 0)
+  );
 }

@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { ModelError } from '../../src/errors.ts';
-import { packagedWeights, resolveModel } from '../../src/hub/resolve.ts';
+import { packagedWeights, pathFromHere, resolveModel } from '../../src/hub/resolve.ts';
 import { modelFiles } from './model.ts';
 import { temporaryFolder } from './run.ts';
 
@@ -50,11 +50,6 @@ test('no name: the clone’s weights, else their original in the cache, else the
   for (const name of [undefined, 'bert-base-uncased']) {
     expect(await resolveModel(name, { env, packaged: '/clone/weights' })).toEqual({
       folder: '/clone/weights',
-      name: 'bert-base-uncased',
-    });
-    // As one in the clone would type it: results of two clones are the same.
-    expect(await resolveModel(name, { env, packaged: resolve('weights/bert-base-uncased') })).toEqual({
-      folder: join('weights', 'bert-base-uncased'),
       name: 'bert-base-uncased',
     });
     const error = await failure(resolveModel(name, { env, packaged: null }));
@@ -124,4 +119,11 @@ test('what is there under no name: a folder, a file, a model', async () => {
 
 test('the clone’s weights are found from the source', () => {
   expect(packagedWeights()).toMatch(/weights[\\/]bert-base-uncased$/);
+});
+
+test('results name a folder from the working directory where it lies below; a model is found wherever the process goes', () => {
+  expect(pathFromHere(resolve('weights/bert-base-uncased'))).toBe(join('weights', 'bert-base-uncased'));
+  for (const elsewhere of [resolve('..', 'other'), '../other', resolve('.')])
+    expect(pathFromHere(elsewhere)).toBe(elsewhere);
+  expect(isAbsolute(packagedWeights() as string)).toBe(true);
 });

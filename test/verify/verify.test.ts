@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { withinPytorch } from '../../src/commands/verify.ts';
+import { withinPytorch } from '../../src/verify/compare.ts';
 import type { CaseReport } from '../../src/verify/compare.ts';
 import { ADAPTER, REFERENCE, ROOT, TINY } from '../support.ts';
 import { run } from './run.ts';
